@@ -1,0 +1,156 @@
+"""Where the nodes go: a rectilinear grid on which bilinear interpolation meets a tolerance in few bytes.
+
+Octaves of m = |loc| (2^-85 … 2^4) and of ±δ, δ = 2·scale² − 1 (2^-52 … 2^4), each cut into equal cells, or its four
+quarters each into equal cells where that is fewer. Interpolating a cell of width w along one axis costs at most
+w²/8·max|y''|; y is self-similar at the cusp, so w/m may grow like m^(-1/6) and w/|δ| like |δ|^(-1/4): the grid is
+dense where the mode bends and sparse toward the cusp, but never sparser than the Halley step behind it can mend.
+
+Why these ends:
+- Top 2^4: there y rounds to 1 in float32 (x* > 9.02), so clamping beyond it is exact.
+- δ's bottom 2^-52: the two float64 neighbours of 1/√2. No float64 scale lies inside the gap cell between them, so
+  the cusp itself is never interpolated across for any input, and every table value has bounded *relative* error.
+- m's bottom 2^-85 ≤ |δ|^1.5/2^5 at the gap: below it y is linear in m (or constant, for δ > 0), so one cell reaches 0.
+- float32 inputs have |δ| > 2^-24.8, so only float64, which takes two Halley steps, reaches the deep octaves: one cell
+  each is enough there (start within 0.13), two above (start within 0.05 after both axes).
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tanhlut import equation
+from tanhlut.grid import Bounds
+
+TOP = 4  # exponent where both axes end
+LOC_BOTTOM, LOC_DEEP = -85, -44
+DELTA_BOTTOM, DELTA_DEEP = -52, -26
+
+# How a tolerance is shared. Along m, ŷ is below y; along δ it is below for δ > 0 and above for δ < 0, so errors add
+# only for δ > 0, and even there their largest values do not meet. Shares tried for the fewest bytes at equal error.
+SHARE_LOC, SHARE_ABOVE, SHARE_BELOW = 0.75, 0.45, 1.0
+
+_SAMPLES = 5  # per segment, in the search for the largest curvature
+_PER_OCTAVE = 9  # samples of the other axis
+
+
+class Layout(NamedTuple):
+    """Nodes of both axes, float64, increasing: loc (exact float32 numbers, first 0) and scale."""
+
+    loc: NDArray[np.float64]
+    scale: NDArray[np.float64]
+
+    @property
+    def nodes(self) -> int:
+        """How many values the table holds."""
+        return len(self.loc) * len(self.scale)
+
+
+class Octave(NamedTuple):
+    """[2^exponent, 2^(exponent + 1)) of one half-axis: its largest curvature · width², whole and by quarters."""
+
+    exponent: int
+    whole: float
+    quarters: tuple[float, float, float, float]
+    fewest: int  # cells it must have
+
+    def nodes(self, tolerance: float) -> list[float]:
+        """Lower nodes of its cells, in magnitude: equal cells throughout or by quarters, whichever are fewer."""
+
+        def cells(bend: float) -> int:
+            return max(1, math.ceil(math.sqrt(bend / 8.0 / tolerance)))
+
+        low = 2.0**self.exponent
+        whole = max(self.fewest, cells(self.whole))
+        quarters = [cells(bend) for bend in self.quarters]
+        if self.fewest <= sum(quarters) < whole:
+            return [low * (1.0 + (k + j / n) / 4.0) for k, n in enumerate(quarters) for j in range(n)]
+        return [low * (1.0 + j / whole) for j in range(whole)]
+
+
+class Design(NamedTuple):
+    """The curvature of the mode over the bounds, octave by octave: all that a layout for any tolerance needs."""
+
+    bounds: Bounds
+    loc: list[Octave]
+    above: list[Octave]  # δ > 0
+    below: list[Octave]  # δ < 0
+
+    def layout(self, tolerance: float) -> Layout:
+        """Nodes enclosing the bounds whose bilinear error is designed (not proven) to be about `tolerance`."""
+        rows = [node for octave in self.loc for node in octave.nodes(SHARE_LOC * tolerance)]
+        above = [node for octave in self.above for node in octave.nodes(SHARE_ABOVE * tolerance)]
+        below = [-node for octave in self.below for node in octave.nodes(SHARE_BELOW * tolerance)]
+        loc = np.array([0.0, *rows, 2.0**TOP]).astype(np.float32).astype(np.float64)
+        scale = np.unique(np.sqrt((1.0 + np.array([-1.0, *below, *above, 2.0**TOP])) / 2.0))
+        return Layout(
+            _enclosing(loc, 0.0, self.bounds.loc_max),
+            _enclosing(scale, self.bounds.scale_min, self.bounds.scale_max),
+        )
+
+
+def design(bounds: Bounds) -> Design:
+    """Sample the curvature that the bounds contain."""
+    low, high = (float(d) for d in equation.excess(_column([bounds.scale_min, min(bounds.scale_max, 3.0)])))
+    delta = _delta_samples(low, high)
+    loc = _loc_samples(min(bounds.loc_max, 2.0**TOP))
+
+    def along_loc(m: Tensor) -> float:
+        return float(_curvature(m[:, None], delta[None])[0].max())
+
+    def along_delta(d: Tensor) -> float:
+        return float(_curvature(loc[None], d[:, None])[1].max())
+
+    def octave(along: Callable[[Tensor], float], sign: int, exponent: int, deep: int) -> Octave:
+        def bend(low: float, width: float) -> float:
+            return along(sign * torch.linspace(low, low + width, _SAMPLES, dtype=torch.float64)) * width * width
+
+        low = 2.0**exponent
+        first, second, third, fourth = (bend(low * (1 + k / 4), low / 4) for k in range(4))
+        return Octave(exponent, bend(low, low), (first, second, third, fourth), 1 if exponent < deep else 2)
+
+    return Design(
+        bounds,
+        [octave(along_loc, 1, e, LOC_DEEP) for e in range(LOC_BOTTOM, TOP)],
+        [octave(along_delta, 1, e, DELTA_DEEP) for e in range(DELTA_BOTTOM, TOP)],
+        [octave(along_delta, -1, e, DELTA_DEEP) for e in range(DELTA_BOTTOM, 0)],
+    )
+
+
+def _curvature(m: Tensor, delta: Tensor) -> tuple[Tensor, Tensor]:
+    """(|∂²y/∂m²|, |∂²y/∂s²|) = (2yq/D³, |2yq(qD − y²)/D³|), q = 1 − y²: section 7 of the design notes."""
+    m, delta = torch.broadcast_tensors(m, delta)
+    s = 1.0 + delta
+    y = equation.closed_form_start(m, delta)
+    for _ in range(3):
+        y = equation.halley_step(y, m, s, delta)
+    _, q, _ = equation.tanh_parts(m + s * y)
+    d = y * y - delta * q
+    by_loc = 2.0 * y * q / d**3
+    return by_loc, (by_loc * (q * d - y * y)).abs()
+
+
+def _loc_samples(top: float) -> Tensor:
+    magnitudes = torch.logspace(LOC_BOTTOM, TOP, _PER_OCTAVE * (TOP - LOC_BOTTOM), base=2.0, dtype=torch.float64)
+    return torch.cat([magnitudes[magnitudes < top], _column([top])])
+
+
+def _delta_samples(low: float, high: float) -> Tensor:
+    magnitudes = torch.logspace(DELTA_BOTTOM, TOP, _PER_OCTAVE * (TOP - DELTA_BOTTOM), base=2.0, dtype=torch.float64)
+    samples = torch.cat([-magnitudes, magnitudes])
+    return torch.cat([samples[(samples > low) & (samples < high)], _column([low, high])])
+
+
+def _enclosing(nodes: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
+    """The shortest run of nodes from one ≤ low to one ≥ high, as far as there are any."""
+    first = max(int(np.searchsorted(nodes, low, side="right")) - 1, 0)
+    last = min(int(np.searchsorted(nodes, high, side="left")), len(nodes) - 1)
+    return nodes[first : max(last, first + 1) + 1]
+
+
+def _column(values: list[float]) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64)

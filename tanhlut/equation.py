@@ -1,0 +1,129 @@
+"""The equation x = loc + s·tanh(x), s = 2·scale², and the conventions around it.
+
+The one place where the mathematics lives; every method and backend is built from it or tested against it.
+All functions are element-wise, branch-free, plain torch operations in the dtype of their arguments (float32 or
+float64), and use no operation whose CPU result depends on the position in a batch (`pow`, `sigmoid` and `exp2` do).
+
+Notation, throughout the package:
+
+    m = |loc|,  s = 2·scale²,  δ = s − 1        the folded problem, m ≥ 0
+    x ≥ 0, y = tanh x                           the largest root of h(x) = x − m − s·tanh x, and the mode
+    D = h'(x) = 1 − s·(1 − y²) > 0              zero only at the cusp m = δ = 0
+
+h is convex on x > 0 with h(0) = −m ≤ 0, so the positive root is unique for m > 0. Stationarity of the log-density
+−(x − loc)²/s + 2·log cosh x of y = tanh x gives the equation; the implicit function theorem gives
+
+    ∂y/∂loc = (1 − y²)/D,    ∂y/∂scale = 4·scale·y·(1 − y²)/D.
+"""
+
+import torch
+from torch import Tensor
+
+# At or beyond either bound the mode rounds to ±1 in float64 (x* > 19.07), hence in float32 too: clamping changes no
+# result and keeps infinities out of the arithmetic.
+LOC_SATURATION = 40.0
+SCALE_SATURATION = 4.0
+
+# 1/√2 as an unevaluated sum of a number of the dtype and its remainder.
+_SQRT_HALF = {
+    torch.float32: (0.7071067690849304, 1.210161710447897e-08),
+    torch.float64: (0.7071067811865476, -4.833646656726457e-17),
+}
+
+# Below SEAM, x·coth x − 1 comes from its continued fraction z/(3 + z/(5 + z/(7 + …))), z = x², cut after the largest
+# denominator below; above, from exp(−2x). Relative truncation error at the seam, where it is largest: 1.5e-8 for
+# float32 (cut after 11), 1.3e-17 for float64 (19), measured with mpmath.
+SEAM = 1.25
+_DENOMINATORS = {
+    torch.float32: (11.0, 9.0, 7.0, 5.0, 3.0),
+    torch.float64: (19.0, 17.0, 15.0, 13.0, 11.0, 9.0, 7.0, 5.0, 3.0),
+}
+
+
+def excess(scale: Tensor) -> Tensor:
+    """δ = 2·scale² − 1 to about two ulp, also where it cancels (scale near 1/√2).
+
+    The factored form 2(scale − 1/√2)(scale + 1/√2) needs no fma and no wider type: the first difference is exact.
+    """
+    high, low = _SQRT_HALF[scale.dtype]
+    return 2.0 * ((scale - high) - low) * ((scale + high) + low)
+
+
+def fold(loc: Tensor, scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(m, s, δ) of the folded, saturated problem; NaN where loc or scale is NaN or scale < 0."""
+    m = loc.abs().clamp(max=LOC_SATURATION)
+    scale = torch.where(scale >= 0, scale, torch.nan).clamp(max=SCALE_SATURATION)
+    return m, 2.0 * scale * scale, excess(scale)
+
+
+def unfold(y: Tensor, loc: Tensor) -> Tensor:
+    """Clip to [0, 1] and give loc's sign bit, so that mode(−loc) = −mode(loc) bitwise, ±0.0 included."""
+    return torch.copysign(y.clamp(0.0, 1.0), loc)
+
+
+def tanh_parts(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """tanh x, 1 − tanh² x and x − tanh x for x ≥ 0, each to a few ulp *relative* (no cancellation at either end)."""
+    z = x * x
+    r = torch.zeros_like(x)
+    for k in _DENOMINATORS[x.dtype]:
+        r = z / (k + r)
+    near_gap = x * (r / (1.0 + r))  # x − tanh x, since tanh x = x/(1 + r)
+    near_tanh = x - near_gap
+    e = torch.exp(-2.0 * x)
+    complement = 2.0 * e / (1.0 + e)  # 1 − tanh x
+    far_tanh = 1.0 - complement
+    near = x <= SEAM
+    tanh = torch.where(near, near_tanh, far_tanh)
+    slope = torch.where(near, 1.0 - near_tanh, complement) * (1.0 + tanh)
+    gap = torch.where(near, near_gap, x - far_tanh)
+    return tanh, slope, gap
+
+
+def residual(x: Tensor, m: Tensor, delta: Tensor) -> tuple[Tensor, Tensor]:
+    """h(x) = x − m − s·tanh x and D = h'(x), written without cancellation at the cusp.
+
+    x − s·tanh x = (x − tanh x) − δ·tanh x, and D = tanh² x − δ·(1 − tanh² x).
+    """
+    tanh, slope, gap = tanh_parts(x)
+    return gap - (delta * tanh + m), tanh * tanh - delta * slope
+
+
+def closed_form_start(m: Tensor, delta: Tensor) -> Tensor:
+    """A first y, off by at most 0.21 absolute and 0.23 relative (measured, the worst being loc ≈ 1, scale → 0).
+
+    tanh x ≈ x − x³/3 leaves x³ = 3δx + 3m near the cusp; with w = ∛(3m), a = 3|δ| the closed form below has the
+    cubic's limits at w → 0 and a → 0 on each side of δ = 0, and y = c/√(1 + c²) squashes it into [0, 1).
+    """
+    a = 3.0 * delta.abs()
+    cube = 3.0 * m
+    w = torch.exp(torch.log(cube) / 3.0)
+    w2 = w * w
+    above = torch.sqrt(a + cube / torch.sqrt(w2 + a))
+    below = cube / (a + w2 * w2 / (w2 + a * (2.0 / 3.0)))
+    c = torch.where(delta > 0, above, below)
+    return c / torch.sqrt(1.0 + c * c)
+
+
+def halley_step(y: Tensor, m: Tensor, s: Tensor, delta: Tensor) -> Tensor:
+    """One Halley step on h from x = m + s·y; cubic, so an error e becomes about e³ (relative to y).
+
+    Below the seam the residual is that of `residual`; above it h(m + s·y) = s·(y − tanh x), the form whose rounding
+    does not grow with x. The step Δ is applied to tanh x by its second-order expansion, which keeps relative accuracy.
+    """
+    x = m + s * y
+    t, slope, gap = tanh_parts(x)
+    h = torch.where(x <= SEAM, gap - (delta * t + m), s * (y - t))
+    d = t * t - delta * slope
+    step = -h * d / (d * d - h * s * t * slope)
+    return (t + slope * step * (1.0 - t * step)).clamp(0.0, 1.0)
+
+
+def partials(y: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+    """(∂y/∂loc, ∂y/∂scale) of the mode from its own value y, by the implicit function theorem (module docstring).
+
+    D is written y² − δ·(1 − y²), which does not cancel on this branch. Saturated elements have derivative 0.
+    """
+    scale = scale.clamp(max=SCALE_SATURATION)
+    slope = (1.0 - y) * (1.0 + y)
+    by_loc = slope / (y * y - excess(scale) * slope)
+    return by_loc, 4.0 * scale * y * by_loc

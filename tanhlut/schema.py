@@ -1,0 +1,72 @@
+"""Every name in a table file, its header, its digest: the one description shared by writer and reader.
+
+A file is HDF5 behind a 512-byte user block (any HDF5 viewer opens it):
+
+    user block            b"tanhlut table 1 sha256 <hex digest of all bytes after the user block>\\n", zero-padded
+    /                     attributes: METADATA below, "schema", "schema_version", "digest"
+    /mode                 one quantity; others may join beside it with axes of their own
+    /mode/value           float32 (loc, scale), the mode for bounds (−1, 1), in [0, 1], increasing along both axes
+    /mode/loc             float64 (n,), dimension scale, |loc| ≥ 0, first node 0
+    /mode/scale           float64 (k,), dimension scale, ≥ 0
+
+The header's digest guards the bytes, before HDF5 parses any of them; the attribute "digest" guards the content (the
+arrays and the metadata in a canonical form), so that a certificate can name what it speaks of.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+SCHEMA = "tanhlut-table"
+VERSION = 1
+USER_BLOCK = 512
+HEADER_WORDS = "tanhlut table 1 sha256 "
+
+QUANTITY = "mode"
+VALUE, LOC, SCALE = "value", "loc", "scale"
+DTYPES = {VALUE: "<f4", LOC: "<f8", SCALE: "<f8"}
+RANKS = {VALUE: 2, LOC: 1, SCALE: 1}
+MAX_NODES_PER_AXIS = 1 << 16
+MAX_FILE_BYTES = 1 << 30
+
+# Metadata, all at the root. Dicts are stored as JSON text.
+METADATA: dict[str, type] = {
+    "loc_max": float,
+    "scale_min": float,
+    "scale_max": float,
+    "tolerance": float,  # sup |bilinear − mode| claimed over the bounds
+    "solver": str,
+    "solver_settings": str,
+    "versions": str,
+    "command": str,
+}
+
+# CF-style description of each dataset.
+ATTRIBUTES: dict[str, dict[str, str | tuple[float, float]]] = {
+    VALUE: {"long_name": "mode of tanh(Normal(loc, scale^2))", "units": "1", "valid_range": (0.0, 1.0)},
+    LOC: {"long_name": "mean of the Normal, absolute value", "units": "1", "valid_range": (0.0, float("inf"))},
+    SCALE: {
+        "long_name": "standard deviation of the Normal",
+        "units": "1",
+        "valid_range": (0.0, float("inf")),
+    },
+}
+
+
+def digest(arrays: Mapping[str, NDArray[np.generic]], metadata: Mapping[str, float | str]) -> str:
+    """SHA-256 (hex) over the metadata as canonical JSON (floats as hex) and the arrays' little-endian bytes."""
+    canonical = {key: float(value).hex() if isinstance(value, float) else value for key, value in metadata.items()}
+    sha = hashlib.sha256(json.dumps([SCHEMA, VERSION, canonical], sort_keys=True).encode())
+    for name in sorted(DTYPES):
+        array = np.ascontiguousarray(arrays[name], dtype=DTYPES[name])
+        sha.update(f"{name}{array.shape}".encode())
+        sha.update(array.tobytes())
+    return sha.hexdigest()
+
+
+def header(body: bytes) -> bytes:
+    """The user block of a file whose bytes after it are `body`."""
+    return f"{HEADER_WORDS}{hashlib.sha256(body).hexdigest()}\n".encode().ljust(USER_BLOCK, b"\0")
