@@ -1,1 +1,29 @@
+"""The true mode of a tanh-squashed Gaussian, in constant time.
+
+    >>> import tanhlut
+    >>> tanhlut.mode(0.2, 1.0)
+    0.9730156866523543
+
+`mode`, `pre_tanh_mode` and `is_bimodal` take torch tensors, NumPy arrays or Python floats; `ModeLookup` is a module,
+`TanhNormal` a distribution, `ModeTable` the table behind them, `solve_mode` the exact solver behind the table.
+"""
+
+from tanhlut.distribution import TanhNormal
+from tanhlut.errors import MissingExtraError, TableError
+from tanhlut.lookup import ModeLookup, is_bimodal, mode, pre_tanh_mode
+from tanhlut.solver import solve_mode
+from tanhlut.table import ModeTable
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "MissingExtraError",
+    "ModeLookup",
+    "ModeTable",
+    "TableError",
+    "TanhNormal",
+    "is_bimodal",
+    "mode",
+    "pre_tanh_mode",
+    "solve_mode",
+]

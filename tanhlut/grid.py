@@ -52,7 +52,7 @@ class Axis(NamedTuple):
     def locate(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(cell index, weight in [0, 1] of the cell's upper node); beyond an end, the end; NaN gives weight NaN."""
         x = torch.minimum(torch.maximum(x, self.origin[0]), self.end)
-        cell = torch.bucketize(x, self.splits, right=True)
+        cell = torch.bucketize(x.contiguous(), self.splits, right=True)
         return cell, (x - self.origin[cell]) * self.per_width[cell]
 
 

@@ -1,0 +1,243 @@
+"""Looking modes up: the choice of method and table, gradients, action bounds. The public functions are here.
+
+Gradients are those of the implicit function theorem (`equation.partials`), computed from the value: no method's own
+rounding or interpolation is differentiated, and the backward pass is itself differentiable.
+"""
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from tanhlut import eager, equation
+from tanhlut.arrays import ArrayLike, unify
+from tanhlut.eager import METHODS, Method
+from tanhlut.grid import Axis, Bounds, Grid
+from tanhlut.table import ModeTable
+
+BACKENDS = ("auto", "eager")
+
+
+def mode(
+    loc: ArrayLike,
+    scale: ArrayLike,
+    low: ArrayLike = -1.0,
+    high: ArrayLike = 1.0,
+    *,
+    method: Method = "refined",
+    table: ModeTable | None = None,
+    backend: str = "auto",
+    out: Any = None,
+) -> Any:
+    """The mode of Y = low + (high − low)·(tanh X + 1)/2, X ~ Normal(loc, scale²).
+
+    Args:
+        loc, scale: torch tensors (any device; float16, bfloat16, float32, float64), NumPy arrays or Python floats,
+            broadcast together. Dimensionless. Half-precision types are computed in float32 and rounded once.
+        low, high: action bounds, numbers or of the same kind as loc; low < high. They never touch the table.
+        method: ``"refined"`` (table and one Halley step; as good as exact), ``"bilinear"`` (table only; error up to
+            the table's tolerance · (high − low)/2) or ``"exact"`` (no table).
+        table: a `ModeTable`, by default the shipped one. Outside its bounds the answer is that of ``"exact"``.
+        backend: ``"auto"`` or ``"eager"`` (plain torch operations).
+        out: tensor or array of the result's shape and dtype to write to; it is returned. Not differentiable.
+
+    Returns:
+        The mode: same kind, dtype and device as the arguments, within [low, high]. mode(−loc) = −mode(loc) bitwise
+        for low = −high; where two peaks tie (loc = ±0.0, scale > 1/√2) the sign bit of loc decides. NaN where loc or
+        scale is NaN, where scale < 0 or where not low < high.
+
+    Raises:
+        ValueError: unknown method or backend, shapes that do not broadcast; for Python floats also scale < 0, and
+            for Python-float bounds not low < high.
+        TypeError: an unsupported kind or dtype.
+    """
+    _check_choice("method", method, METHODS)
+    _check_choice("backend", backend, BACKENDS)
+    (wide_loc, wide_scale, low_, high_), restore = unify(loc, scale, low, high)
+    _check_numbers(scale, low, high)
+    loc_, scale_ = cast(Tensor, wide_loc), cast(Tensor, wide_scale)
+    y = _squashed_mode(loc_, scale_, method, _grid(table, method, loc_.dtype, loc_.device))
+    result = restore(_to_bounds(y, low_, high_).to(loc_.dtype))
+    return result if out is None else _write(out, result)
+
+
+def pre_tanh_mode(
+    loc: ArrayLike, scale: ArrayLike, *, method: Method = "refined", table: ModeTable | None = None
+) -> Any:
+    """x* with tanh(x*) = mode(loc, scale): for log_prob, and for callers that squash by themselves.
+
+    x* = loc + 2·scale²·mode, the equation itself, which is accurate also where tanh saturates. Arguments, result and
+    errors are those of `mode`; the method's error in the mode is multiplied by 2·scale².
+    """
+    _check_choice("method", method, METHODS)
+    (wide_loc, wide_scale), restore = unify(loc, scale)
+    _check_numbers(scale, -1.0, 1.0)
+    loc_, scale_ = cast(Tensor, wide_loc), cast(Tensor, wide_scale)
+    y = _squashed_mode(loc_, scale_, method, _grid(table, method, loc_.dtype, loc_.device))
+    scale_ = scale_.to(y.dtype)
+    return restore((loc_.to(y.dtype) + 2.0 * scale_ * scale_ * y).to(loc_.dtype))
+
+
+def is_bimodal(loc: ArrayLike, scale: ArrayLike) -> Any:
+    """Whether the density of tanh(Normal(loc, scale²)) has two peaks, and the mode jumps at loc = 0.
+
+    True where scale > 1/√2 and |loc| < s·v − artanh(v), s = 2·scale², v = √(1 − 1/s): the inflection of h at
+    tanh x = −v lies above zero. Kinds and shapes as in `mode`; the result is boolean, False for NaN.
+    """
+    (wide_loc, wide_scale), restore = unify(loc, scale)
+    return restore(equation.is_bimodal(cast(Tensor, wide_loc), cast(Tensor, wide_scale)))
+
+
+class ModeLookup(torch.nn.Module):
+    """`mode` as a module with the table as buffers, for policies that move between devices, compile or export.
+
+    The buffers follow ``.to(device)`` but keep their precision under ``.half()`` and the like, and are not part of
+    ``state_dict``: a policy's checkpoint does not carry a table.
+
+    Args:
+        table: a `ModeTable`, by default the shipped one; not used by ``method="exact"``.
+        method: as in `mode`.
+    """
+
+    _BUFFERS = tuple(f"{name}_{part}" for name in ("loc", "delta") for part in Axis._fields)
+
+    def __init__(self, table: ModeTable | None = None, method: Method = "refined") -> None:
+        super().__init__()
+        _check_choice("method", method, METHODS)
+        self.method = method
+        self.bounds: Bounds | None = None
+        if method == "exact":
+            return
+        table = ModeTable.default() if table is None else table
+        self.bounds = table.bounds
+        self.columns = len(table.scale)
+        for dtype in (torch.float32, torch.float64):
+            grid = table.grid(dtype, torch.device("cpu"))
+            for name, part in zip(self._BUFFERS, (*grid.loc, *grid.delta), strict=True):
+                self.register_buffer(f"{name}_{_suffix(dtype)}", part.clone(), persistent=False)
+        self.register_buffer("values", grid.values.clone(), persistent=False)
+
+    def forward(self, loc: Tensor, scale: Tensor, low: Tensor | float = -1.0, high: Tensor | float = 1.0) -> Tensor:
+        """The mode of tensors loc, scale, as `mode` gives it."""
+        (wide_loc, wide_scale, low_, high_), _ = unify(loc, scale, low, high)
+        loc_, scale_ = cast(Tensor, wide_loc), cast(Tensor, wide_scale)
+        y = _squashed_mode(loc_, scale_, self.method, self._grid(_compute_dtype(loc_.dtype)))
+        return _to_bounds(y, low_, high_).to(loc_.dtype)
+
+    def _grid(self, dtype: torch.dtype) -> Grid | None:
+        if self.bounds is None:
+            return None
+        parts = [self.get_buffer(f"{name}_{_suffix(dtype)}") for name in self._BUFFERS]
+        half = len(Axis._fields)
+        return Grid(Axis(*parts[:half]), Axis(*parts[half:]), self.values, self.columns, self.bounds)
+
+    def _apply(self, fn: Any, recurse: bool = True) -> "ModeLookup":
+        """Let the table change device, never precision."""
+        dtypes = {name: buffer.dtype for name, buffer in self.named_buffers()}
+        originals = dict(self.named_buffers())
+        super()._apply(fn, recurse)
+        for name, moved in list(self.named_buffers()):
+            if moved.dtype != dtypes[name]:
+                self._buffers[name] = originals[name].to(moved.device)
+        return self
+
+    def extra_repr(self) -> str:
+        return f"method={self.method!r}, bounds={self.bounds}"
+
+
+class _Implicit(torch.autograd.Function):
+    """Any method's value, with the implicit function theorem's gradients."""
+
+    @staticmethod
+    def forward(loc: Tensor, scale: Tensor, method: Method, grid: Grid | None) -> Tensor:
+        return eager.evaluate(loc, scale, method, grid)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.save_for_backward(inputs[1], output)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor, Tensor, None, None]:
+        scale, y = ctx.saved_tensors
+        by_loc, by_scale = equation.partials(y, scale)
+        return grads[0] * by_loc, grads[0] * by_scale, None, None
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, loc: Tensor, scale: Tensor, method: Method, grid: Grid | None) -> Any:
+        """Element-wise with equal shapes: put the mapped dimension first and call again."""
+        tensors = [
+            tensor.expand(info.batch_size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
+            for tensor, dim in zip((loc, scale), in_dims[:2], strict=True)
+        ]
+        return _Implicit.apply(*tensors, method, grid), 0
+
+
+def _squashed_mode(loc: Tensor, scale: Tensor, method: Method, grid: Grid | None) -> Tensor:
+    """The mode on (−1, 1), in the compute dtype. The seam where other backends will plug in."""
+    dtype = _compute_dtype(loc.dtype)
+    loc, scale = torch.broadcast_tensors(loc.to(dtype), scale.to(dtype))
+    return cast(Tensor, _Implicit.apply(loc, scale, method, grid))
+
+
+@torch.compiler.assume_constant_result  # type: ignore[no-untyped-call,untyped-decorator]
+def _grid(table: ModeTable | None, method: Method, dtype: torch.dtype, device: torch.device) -> Grid | None:
+    if method == "exact":
+        return None
+    return (ModeTable.default() if table is None else table).grid(_compute_dtype(dtype), device)
+
+
+def _compute_dtype(dtype: torch.dtype) -> torch.dtype:
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+def _suffix(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _to_bounds(y: Tensor, low: Tensor | float, high: Tensor | float) -> Tensor:
+    """The affine image of y ∈ [−1, 1] in [low, high]; NaN unless low < high. Bounds (−1, 1) leave y as it is.
+
+    mid is built to be −0.0 when low = −high, the one number that adds to anything, ±0.0 included, without a trace.
+    """
+    if isinstance(low, float) and isinstance(high, float):
+        if (low, high) == (-1.0, 1.0):
+            return y
+        low, high = (torch.full((), bound, dtype=y.dtype, device=y.device) for bound in (low, high))
+    else:
+        low, high = (
+            bound.to(y.dtype) if isinstance(bound, Tensor) else torch.full((), bound, dtype=y.dtype, device=y.device)
+            for bound in (low, high)
+        )
+    half = 0.5 * high - 0.5 * low
+    mid = -(-0.5 * low + -0.5 * high)
+    result = torch.maximum(torch.minimum(half * y + mid, high), low)
+    return torch.where(low < high, result, torch.nan)
+
+
+def _write(out: Any, result: Any) -> Any:
+    if type(out) is not type(result) or isinstance(out, float):
+        raise TypeError(f"out is a {type(out).__name__}, the result a {type(result).__name__}: give a matching buffer")
+    if tuple(out.shape) != tuple(result.shape) or out.dtype != result.dtype:
+        raise ValueError(
+            f"out has shape {tuple(out.shape)} and dtype {out.dtype}, the result {tuple(result.shape)} and "
+            f"{result.dtype}: give a matching buffer"
+        )
+    if isinstance(result, Tensor):
+        if result.requires_grad or out.requires_grad:
+            raise ValueError("out= is not differentiable: call under torch.no_grad(), or without out")
+        return out.copy_(result)
+    out[...] = result
+    return out
+
+
+def _check_numbers(scale: ArrayLike, low: ArrayLike, high: ArrayLike) -> None:
+    """Python numbers can be judged at once; arrays answer NaN instead, since judging them would stall a GPU."""
+    if isinstance(scale, float | int) and scale < 0:
+        raise ValueError(f"scale = {scale} is negative: give a standard deviation ≥ 0")
+    if isinstance(low, float | int) and isinstance(high, float | int) and not -torch.inf < low < high < torch.inf:
+        raise ValueError(f"low = {low}, high = {high}: give finite bounds with low < high")
+
+
+def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{name} {value!r} is unknown: use one of {', '.join(map(repr, allowed))}")
