@@ -23,7 +23,7 @@ from tanhlut.table import ModeTable
 DESIGN_SHARE = 0.95
 ROUNDING = 7 * 2.0**-24
 FINEST_TOLERANCE = 2e-6
-COARSEST_TOLERANCE = 0.1
+COARSEST_TOLERANCE = 0.01  # what the sparsest grid that refinement can start from gives anyway
 
 _BLOCK = 1 << 18  # nodes or points at a time: working memory of a few hundred MB, whatever the table
 
@@ -86,7 +86,7 @@ def _fitting_layout(bounds: Bounds, target: float) -> layout.Layout:
     fitting: layout.Layout | None = None
     for _ in range(6):
         nodes = design.layout(asked)
-        error = largest_error(_draft(nodes, bounds), 3, None).error
+        error = largest_error(_draft(nodes, bounds), 3, "fitting the grid").error
         if error <= target and (fitting is None or nodes.nodes < fitting.nodes):
             fitting = nodes
         if 0.97 * target <= error <= target:
@@ -100,7 +100,8 @@ def _fitting_layout(bounds: Bounds, target: float) -> layout.Layout:
 def _draft(nodes: layout.Layout, bounds: Bounds) -> ModeTable:
     """A table from the quick method, good enough to judge a grid by."""
     m, scale = torch.from_numpy(nodes.loc.copy())[:, None], torch.from_numpy(nodes.scale.copy())[None]
-    values = eager.evaluate(*torch.broadcast_tensors(m, scale), "exact", None).float()
+    wide_m, wide_scale = torch.broadcast_tensors(m, scale)
+    values = eager.evaluate(wide_m, wide_scale, "exact", None).float()
     return ModeTable(nodes.loc, nodes.scale, _isotone(values.numpy()), {**bounds._asdict(), "tolerance": 1.0})
 
 
@@ -116,34 +117,37 @@ def _solve(nodes: layout.Layout, solver_name: Solver) -> NDArray[np.float32]:
     return values.astype(np.float32)
 
 
-def largest_error(table: ModeTable, points: int, label: str | None) -> Found:
+def largest_error(table: ModeTable, points: int, label: str) -> Found:
     """The largest error of bilinear interpolation over points × points positions in every cell (edges included).
 
     The interpolation runs in float64 on the file's own values; the truth is the exact method. m = 0 means m → 0+.
     """
     grid = table.grid(torch.float64, torch.device("cpu"))
-    weights = torch.linspace(0.0, 1.0, points, dtype=torch.float64)
-    loc, s = torch.from_numpy(table.loc.copy()), torch.from_numpy(2.0 * table.scale**2)
-    spots = (s[:-1, None] + (s[1:] - s[:-1])[:, None] * weights).flatten()
-    scale = torch.sqrt(spots / 2.0)
-    scale = scale[(scale >= table.bounds.scale_min) & (scale <= table.bounds.scale_max)]
+    bounds = table.bounds
+    loc = _spread(table.loc.clip(0.0, bounds.loc_max), points)
+    scale = torch.sqrt(_spread(2.0 * table.scale.clip(bounds.scale_min, bounds.scale_max) ** 2, points).flatten() / 2.0)
+    scale = scale.clamp(bounds.scale_min, bounds.scale_max)
     worst = Found(0.0, 0.0, 0.0)
-    for rows in _row_blocks(len(loc) - 1, len(scale) * points, label, points * len(scale)):
-        m = (loc[:-1][rows, None] + (loc[1:] - loc[:-1])[rows, None] * weights).flatten()
-        m = m[m <= table.bounds.loc_max]
-        wide_m, wide_scale = torch.broadcast_tensors(m[:, None], scale[None])
-        truth = eager.evaluate(wide_m, wide_scale, "exact", None)
-        error = (eager.evaluate(wide_m, wide_scale, "bilinear", grid) - truth).abs().flatten()
-        i = int(error.argmax()) if len(error) else 0
-        if len(error) and float(error[i]) > worst.error:
-            worst = Found(float(error[i]), float(wide_m.flatten()[i]), float(wide_scale.flatten()[i]))
+    for rows in _row_blocks(len(loc), points * len(scale), label, points * len(scale)):
+        m, sigma = torch.broadcast_tensors(loc[rows].reshape(-1, 1), scale[None])
+        truth = eager.evaluate(m, sigma, "exact", None)
+        error = (eager.evaluate(m, sigma, "bilinear", grid) - truth).abs().flatten()
+        i = int(error.argmax())
+        if float(error[i]) > worst.error:
+            worst = Found(float(error[i]), float(m.flatten()[i]), float(sigma.flatten()[i]))
     return worst
 
 
-def _row_blocks(rows: int, row_cost: int, label: str | None, unit: int) -> Iterator[slice]:
+def _spread(nodes: NDArray[np.float64], points: int) -> torch.Tensor:
+    """(cells, points): equally spaced positions in every cell, both of its nodes included."""
+    low, high = torch.from_numpy(nodes[:-1].copy()), torch.from_numpy(nodes[1:].copy())
+    return low[:, None] + (high - low)[:, None] * torch.linspace(0.0, 1.0, points, dtype=torch.float64)
+
+
+def _row_blocks(rows: int, row_cost: int, label: str, unit: int) -> Iterator[slice]:
     """Slices of rows of about _BLOCK items each, behind a progress bar with rate and remaining time."""
     step = max(1, _BLOCK // row_cost)
-    with tqdm(total=rows * unit, desc=label, unit="node", unit_scale=True, disable=label is None) as bar:
+    with tqdm(total=rows * unit, desc=label, unit="node", unit_scale=True, leave=False) as bar:
         for first in range(0, rows, step):
             block = slice(first, min(first + step, rows))
             yield block

@@ -11,7 +11,8 @@ Why these ends:
   the cusp itself is never interpolated across for any input, and every table value has bounded *relative* error.
 - m's bottom 2^-85 ≤ |δ|^1.5/2^5 at the gap: below it y is linear in m (or constant, for δ > 0), so one cell reaches 0.
 - float32 inputs have |δ| > 2^-24.8, so only float64, which takes two Halley steps, reaches the deep octaves: one cell
-  each is enough there (start within 0.13), two above (start within 0.05 after both axes).
+  each is enough there (start within 0.13), three above, where one step must do (with two cells an octave it left
+  3.5e-7 in float32, with three 1.6e-7, which is rounding: no table is too coarse for the method refined).
 """
 
 import math
@@ -111,7 +112,7 @@ def design(bounds: Bounds) -> Design:
 
         low = 2.0**exponent
         first, second, third, fourth = (bend(low * (1 + k / 4), low / 4) for k in range(4))
-        return Octave(exponent, bend(low, low), (first, second, third, fourth), 1 if exponent < deep else 2)
+        return Octave(exponent, bend(low, low), (first, second, third, fourth), 1 if exponent < deep else 3)
 
     return Design(
         bounds,

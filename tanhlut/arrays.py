@@ -79,16 +79,17 @@ def _common_dtype(tensors: list[Tensor]) -> torch.dtype:
 
 
 def _numpy(given: tuple[ArrayLike, ...]) -> Arguments:
-    dtype = np.result_type(*(value if isinstance(value, _NUMPY) else float(value) for value in given))
-    if np.issubdtype(dtype, np.integer) or dtype == np.bool_:
-        dtype = np.dtype(np.float64)
-    if dtype not in (np.float16, np.float32, np.float64):
-        raise TypeError(f"dtype {dtype} is not supported: use float16, float32 or float64")
-    _check_shapes([np.shape(value) for value in given])
+    _check_python([value for value in given if not isinstance(value, _NUMPY)])
+    arrays = [np.asarray(value) for value in given if isinstance(value, _NUMPY)]
+    _check_shapes([array.shape for array in arrays])
+    for array in arrays:
+        if array.dtype.kind not in "fiub" or (array.dtype.kind == "f" and array.dtype.itemsize > 8):
+            raise TypeError(f"dtype {array.dtype} is not supported: use float16, float32 or float64")
+    dtype = np.result_type(*arrays, 0.0).newbyteorder("=")
 
     def tensor_of(value: ArrayLike) -> Tensor:
         # A copy in native byte order, C layout and writable: what torch.from_numpy accepts without warning.
-        return torch.from_numpy(np.array(value, dtype=dtype.newbyteorder("="), order="C", subok=False))
+        return torch.from_numpy(np.array(value, dtype=dtype, order="C", subok=False))
 
     rest = (tensor_of(value) if isinstance(value, _NUMPY) else float(value) for value in given[2:])
     scalar = not any(isinstance(value, np.ndarray) for value in given)

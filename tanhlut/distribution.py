@@ -1,6 +1,6 @@
 """TanhNormal: a torch distribution whose mode is the true one."""
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -44,21 +44,21 @@ class TanhNormal(TransformedDistribution):
     def expand(self, batch_shape: Any, _instance: Any = None) -> "TanhNormal":
         new = self._get_checked_instance(TanhNormal, _instance)
         new.low, new.high = self.low, self.high
-        return super().expand(batch_shape, _instance=new)  # type: ignore[no-any-return, no-untyped-call]
+        return super().expand(batch_shape, _instance=new)  # type: ignore[no-any-return]
 
     @constraints.dependent_property(is_discrete=False)
-    def support(self) -> constraints.Constraint:  # type: ignore[override]
+    def support(self) -> constraints.Constraint:
         return constraints.interval(self.low, self.high)
 
     @property
     def loc(self) -> Tensor:
         """Mean of the Normal before squashing."""
-        return self.base_dist.loc  # type: ignore[no-any-return]
+        return cast(Normal, self.base_dist).loc
 
     @property
     def scale(self) -> Tensor:
         """Standard deviation of the Normal before squashing."""
-        return self.base_dist.scale  # type: ignore[no-any-return]
+        return cast(Normal, self.base_dist).scale
 
     @property
     def mode(self) -> Tensor:

@@ -27,7 +27,7 @@ STEPS_AFTER_CLOSED_FORM = {torch.float32: 2, torch.float64: 3}
 
 def evaluate(loc: Tensor, scale: Tensor, method: Method, grid: Grid | None) -> Tensor:
     """The mode on (−1, 1) of float32 or float64 tensors of one shape; `grid` is not needed for ``"exact"``."""
-    m, s, delta = equation.fold(loc, scale)
+    m, s, delta = equation.fold(loc.reshape(-1).contiguous(), scale.reshape(-1).contiguous())
     if grid is None:
         y = _exact(m, s, delta)
     else:
@@ -35,8 +35,8 @@ def evaluate(loc: Tensor, scale: Tensor, method: Method, grid: Grid | None) -> T
         if method == "refined":
             y = _halley(y, m, s, delta, STEPS_AFTER_TABLE[loc.dtype])
         if not grid.bounds.whole_plane:
-            y = torch.where(grid.bounds.contain(loc, scale), y, _exact(m, s, delta))
-    return equation.unfold(y, loc)
+            y = torch.where(grid.bounds.contain(loc, scale).reshape(-1), y, _exact(m, s, delta))
+    return equation.unfold(y.reshape(loc.shape), loc)
 
 
 def _exact(m: Tensor, s: Tensor, delta: Tensor) -> Tensor:

@@ -143,4 +143,4 @@ def is_bimodal(loc: Tensor, scale: Tensor) -> Tensor:
     for k in range(12, 0, -1):
         series = v2 * (2.0 * k / (2 * k + 1) + series)
     limit = torch.where(v2 < 0.05, v * series, s * v - torch.log(torch.sqrt(s) * (1.0 + v)))
-    return (delta > 0) & (m < limit)
+    return (scale > 0) & (delta > 0) & (m < limit)

@@ -50,10 +50,10 @@ class Axis(NamedTuple):
         return cls(*(part.to(device) for part in parts))
 
     def locate(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(cell index, weight in [0, 1] of the cell's upper node); beyond an end, the end; NaN gives weight NaN."""
+        """(cell index, weight in [0, 1] of the cell's upper node) of 1-d x; clamped to the ends; NaN weighs NaN."""
         x = torch.minimum(torch.maximum(x, self.origin[0]), self.end)
-        cell = torch.bucketize(x.contiguous(), self.splits, right=True)
-        return cell, (x - self.origin[cell]) * self.per_width[cell]
+        cell = torch.bucketize(x, self.splits, right=True)
+        return cell, (x - self.origin.index_select(0, cell)) * self.per_width.index_select(0, cell)
 
 
 class Grid(NamedTuple):
@@ -66,17 +66,18 @@ class Grid(NamedTuple):
     bounds: Bounds
 
     def interpolate(self, m: Tensor, delta: Tensor) -> Tensor:
-        """Bilinear in (m, δ): four loads and three lerps; linear in δ is linear in s = 2·scale²."""
+        """Bilinear in (m, δ), both 1-d: four loads and three lerps; linear in δ is linear in s = 2·scale²."""
         row, u = self.loc.locate(m)
         column, v = self.delta.locate(delta)
         corner = row * self.columns + column
-        values = self.values
-        y00, y01 = values[corner].to(m.dtype), values[corner + 1].to(m.dtype)
-        corner = corner + self.columns
-        y10, y11 = values[corner].to(m.dtype), values[corner + 1].to(m.dtype)
+        y00, y01 = self._load(corner, m), self._load(corner + 1, m)
+        y10, y11 = self._load(corner + self.columns, m), self._load(corner + self.columns + 1, m)
         low = y00 + (y01 - y00) * v
         high = y10 + (y11 - y10) * v
         return low + (high - low) * u
+
+    def _load(self, index: Tensor, like: Tensor) -> Tensor:
+        return self.values.index_select(0, index).to(like.dtype)
 
 
 def delta_nodes(scale: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -85,6 +85,7 @@ def is_bimodal(loc: ArrayLike, scale: ArrayLike) -> Any:
     tanh x = −v lies above zero. Kinds and shapes as in `mode`; the result is boolean, False for NaN.
     """
     (wide_loc, wide_scale), restore = unify(loc, scale)
+    _check_numbers(scale, -1.0, 1.0)
     return restore(equation.is_bimodal(cast(Tensor, wide_loc), cast(Tensor, wide_scale)))
 
 
@@ -129,7 +130,7 @@ class ModeLookup(torch.nn.Module):
             return None
         parts = [self.get_buffer(f"{name}_{_suffix(dtype)}") for name in self._BUFFERS]
         half = len(Axis._fields)
-        return Grid(Axis(*parts[:half]), Axis(*parts[half:]), self.values, self.columns, self.bounds)
+        return Grid(Axis(*parts[:half]), Axis(*parts[half:]), self.get_buffer("values"), self.columns, self.bounds)
 
     def _apply(self, fn: Any, recurse: bool = True) -> "ModeLookup":
         """Let the table change device, never precision."""
@@ -176,10 +177,12 @@ def _squashed_mode(loc: Tensor, scale: Tensor, method: Method, grid: Grid | None
     """The mode on (−1, 1), in the compute dtype. The seam where other backends will plug in."""
     dtype = _compute_dtype(loc.dtype)
     loc, scale = torch.broadcast_tensors(loc.to(dtype), scale.to(dtype))
-    return cast(Tensor, _Implicit.apply(loc, scale, method, grid))
+    if loc.requires_grad or scale.requires_grad:
+        return cast(Tensor, _Implicit.apply(loc, scale, method, grid))
+    return eager.evaluate(loc, scale, method, grid)
 
 
-@torch.compiler.assume_constant_result  # type: ignore[no-untyped-call,untyped-decorator]
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _grid(table: ModeTable | None, method: Method, dtype: torch.dtype, device: torch.device) -> Grid | None:
     if method == "exact":
         return None

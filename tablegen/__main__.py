@@ -1,0 +1,99 @@
+"""The command line of tablegen: build, info, plot.
+
+Exit status: 0 done; 2 wrong use or an unusable file, with one line on standard error; 130 interrupted.
+"""
+
+import argparse
+import shlex
+import sys
+import time
+from pathlib import Path
+
+from tanhlut.errors import MissingExtraError, TableError
+from tanhlut.grid import Bounds
+from tanhlut.table import ModeTable
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one subcommand; see the module for the exit status."""
+    words = sys.argv[1:] if arguments is None else arguments
+    options = _parser().parse_args(words)
+    options.command_line = shlex.join(["tablegen", *words])
+    try:
+        options.run(options)
+    except KeyboardInterrupt:
+        print("\ntablegen: interrupted; nothing was written", file=sys.stderr)
+        return 130
+    except (TableError, ValueError, ArithmeticError, OSError, MissingExtraError) as error:
+        print(f"tablegen: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="tablegen", description="Make and inspect tables of the mode.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    build = commands.add_parser(
+        "build",
+        help="solve for a table and write it",
+        description="Choose a grid on which bilinear interpolation meets --tol inside the bounds, solve and prove "
+        "every node, and write the table. Action bounds (low, high) are not asked for: they never touch a table.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    build.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the table to write")
+    build.add_argument("--loc-max", type=float, default=float("inf"), metavar="M", help="cover |loc| ≤ M")
+    build.add_argument("--scale-min", type=float, default=0.0, metavar="S", help="cover scale ≥ S")
+    build.add_argument("--scale-max", type=float, default=float("inf"), metavar="S", help="cover scale ≤ S")
+    build.add_argument("--tol", type=float, default=5e-5, metavar="T", help="largest bilinear error, on (−1, 1)")
+    build.add_argument("--solver", choices=("adam", "newton"), default="adam", help="exact solver for the nodes")
+    build.set_defaults(run=_build)
+
+    info = commands.add_parser("info", help="say what a table holds")
+    info.add_argument("file", type=Path, metavar="FILE")
+    info.set_defaults(run=_info)
+
+    plot = commands.add_parser("plot", help="draw a table: surface, densities, grid")
+    plot.add_argument("file", type=Path, metavar="FILE")
+    plot.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.png")
+    plot.set_defaults(run=_plot)
+    return parser
+
+
+def _build(options: argparse.Namespace) -> None:
+    from tablegen import store
+    from tablegen.build import build, check_request
+
+    began = time.perf_counter()
+    bounds = Bounds(options.loc_max, options.scale_min, options.scale_max)
+    check_request(bounds, options.tol)
+    target = store.check_target(options.output)
+    table, found = build(bounds, options.tol, options.solver, options.command_line)
+    data = store.image(table)
+    store.write(target, data)
+    rows, columns = table.values.shape
+    print(f"wrote   {options.output}")
+    print(f"nodes   {rows} × {columns} = {rows * columns:,}, each proven by a sign change")
+    print(f"bytes   {len(data):,} ({table.nbytes:,} of values)")
+    print(f"seconds {time.perf_counter() - began:.1f}")
+    print(
+        f"error   {found.error:.3g} found, at loc {found.loc:.7g}, scale {found.scale:.7g} (tolerance {options.tol:g})"
+    )
+
+
+def _info(options: argparse.Namespace) -> None:
+    from tablegen.report import describe
+
+    print(describe(ModeTable.load(options.file)))
+
+
+def _plot(options: argparse.Namespace) -> None:
+    from tablegen import pictures, store
+
+    table = ModeTable.load(options.file)
+    pictures.table_picture(table, store.check_target(options.output))
+    print(f"wrote {options.output}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+"""What a table file holds, in words."""
+
+import json
+import math
+
+import numpy as np
+
+from tanhlut.grid import Bounds
+from tanhlut.table import ModeTable
+
+CUSP_SCALE = math.sqrt(0.5)  # with loc = 0, where the mode begins to jump
+
+
+def describe(table: ModeTable) -> str:
+    """Aligned lines for a person: grid, bytes, bounds, tolerance, and how the table was made."""
+    rows, columns = table.values.shape
+    metadata = {name: _plain(value) for name, value in table.metadata.items()}
+    lines = {
+        "quantity": "mode of tanh(Normal(loc, scale²)), on (−1, 1)",
+        "covers": bounds_in_words(table.bounds),
+        "tolerance": f'{table.tolerance:g} claimed: the largest error of method "bilinear"',
+        "grid": f"{rows} × {columns} = {rows * columns:,} nodes",
+        "|loc|": f"{rows} nodes, {table.loc[0]:g} to {table.loc[-1]:g}",
+        "scale": f"{columns} nodes, {table.scale[0]:g} to {table.scale[-1]:g}",
+        "at the cusp": _cusp(table),
+        "values": f"{table.nbytes:,} bytes ({table.values.dtype})",
+        "solver": ", ".join(part for part in (metadata["solver"], _pairs(metadata["solver_settings"])) if part),
+        "versions": _pairs(metadata["versions"]),
+        "command": metadata["command"],
+        "digest": f"sha256 {table.digest}",
+    }
+    width = max(map(len, lines))
+    return "\n".join(f"{name:<{width}}  {text}" for name, text in lines.items())
+
+
+def bounds_in_words(bounds: Bounds) -> str:
+    """Such as "every loc, every scale" or "|loc| ≤ 3, scale 0.1 to 1.5; exact method outside"."""
+    low, high = bounds.scale_min, bounds.scale_max
+    loc = "every loc" if math.isinf(bounds.loc_max) else f"|loc| ≤ {bounds.loc_max:g}"
+    if math.isinf(high):
+        scale = f"scale ≥ {low:g}" if low > 0 else "every scale"
+    else:
+        scale = f"scale {low:g} to {high:g}"
+    return f"{loc}, {scale}" + ("" if bounds.whole_plane else "; exact method outside")
+
+
+def covers_cusp(bounds: Bounds) -> bool:
+    """Whether the point where the mode begins to jump lies within the bounds."""
+    return bounds.scale_min <= CUSP_SCALE <= bounds.scale_max
+
+
+def _cusp(table: ModeTable) -> str:
+    if not covers_cusp(table.bounds):
+        return "outside this table (loc = 0, scale = 1/√2)"
+    upper = min(max(int(np.searchsorted(table.scale, CUSP_SCALE, side="right")), 1), len(table.scale) - 1)
+    gap = table.scale[upper] - table.scale[upper - 1]
+    return f"first |loc| step {table.loc[1]:.2g}, scale step {gap:.2g} (loc = 0, scale = 1/√2)"
+
+
+def _pairs(text: str) -> str:
+    """A JSON object as "name value, name value"; any other text as it is, since nothing checked what it says."""
+    try:
+        pairs = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    if not isinstance(pairs, dict):
+        return text
+    return ", ".join(f"{_plain(name)} {_plain(value)}" for name, value in pairs.items())
+
+
+def _plain(value: object) -> str:
+    """Printable text on one line: a file may come from anyone, and its strings must not steer a terminal."""
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

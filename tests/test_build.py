@@ -1,0 +1,191 @@
+"""The generator: promises kept, gates, atomic writes, and a command line that fails in one line."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conftest import NARROW
+from oracle import REFERENCE, prove
+from tablegen import layout, store
+from tablegen.__main__ import main
+from tablegen.build import build, largest_error
+from tanhlut import ModeTable, mode
+from tanhlut.grid import Bounds, delta_nodes
+
+QUICK = ["--tol", "0.01", "--solver", "newton"]
+
+
+def test_every_node_of_the_default_table_is_the_proven_mode() -> None:
+    table = ModeTable.default()
+    rng = np.random.default_rng(1)
+    rows, columns = rng.integers(0, len(table.loc), 20_000), rng.integers(0, len(table.scale), 20_000)
+    values = table.values[rows, columns].astype(np.float64)
+    loc, scale = table.loc[rows], table.scale[columns]
+    truth = prove(loc, scale, mode(loc, scale, method="exact"))
+    np.testing.assert_array_equal(values.astype(np.float32), truth.astype(np.float32))
+
+
+def test_both_solvers_build_the_same_table() -> None:
+    by_newton, _ = build(Bounds(1.0, 0.3, 1.0), 1e-2, "newton", "tests")
+    by_adam, _ = build(Bounds(1.0, 0.3, 1.0), 1e-2, "adam", "tests")
+    np.testing.assert_array_equal(by_newton.values, by_adam.values)
+    again, _ = build(Bounds(1.0, 0.3, 1.0), 1e-2, "adam", "tests")
+    assert store.image(again) == store.image(by_adam)
+
+
+def test_the_claimed_tolerance_holds_on_points_the_builder_did_not_use(narrow: ModeTable) -> None:
+    assert narrow.bounds == NARROW
+    rng = np.random.default_rng(2)
+    loc = np.concatenate([rng.uniform(0, 3, 50_000), 3 * 10.0 ** rng.uniform(-20, 0, 50_000)])
+    delta = np.clip(rng.choice([-1, 1], 100_000) * 10.0 ** rng.uniform(-12, 0.5, 100_000), -1, 4)
+    scale = np.clip(np.sqrt((1 + delta) / 2), 0.1, 1.5)
+    for dtype in (np.float32, np.float64):
+        a, b = loc.astype(dtype), scale.astype(dtype)
+        wide_a, wide_b = a.astype(np.float64), b.astype(np.float64)
+        truth = prove(wide_a, wide_b, mode(wide_a, wide_b, method="exact"))
+        assert np.abs(mode(a, b, method="bilinear", table=narrow) - truth).max() <= narrow.tolerance
+
+
+@pytest.mark.parametrize(
+    ("bounds", "tolerance"),
+    [
+        (Bounds(1e-3, 0.7, 0.72), 1e-3), (Bounds(20.0, 0.0, 0.5), 1e-3), (Bounds(0.5, 0.9, 50.0), 1e-3),
+        (Bounds(float("inf"), 0.0, 1.0), 5e-3), (Bounds(1e-30, 0.1, 0.2), 1e-2),
+    ],
+)  # fmt: skip
+def test_odd_bounds(bounds: Bounds, tolerance: float) -> None:
+    table, found = build(bounds, tolerance, "newton", "tests")
+    assert found.error <= tolerance
+    assert table.loc[-1] >= min(bounds.loc_max, 16.0)
+    assert table.scale[0] <= bounds.scale_min
+    assert table.scale[-1] >= min(bounds.scale_max, 2.9)
+    rng = np.random.default_rng(3)
+    loc, scale = rng.uniform(0, min(bounds.loc_max, 9), 500), rng.uniform(*np.clip(bounds[1:], 0, 4), 500)
+    truth = prove(loc, scale, mode(loc, scale, method="exact"))
+    assert np.abs(mode(loc, scale, method="bilinear", table=table) - truth).max() <= tolerance
+    np.testing.assert_allclose(mode(loc, scale, table=table), truth, rtol=1e-13)
+
+
+def test_the_layout_keeps_the_rules_refinement_needs() -> None:
+    table = ModeTable.default()
+    delta = delta_nodes(table.scale)
+    assert (table.loc.astype(np.float32) == table.loc).all()
+    for nodes, deep in ((table.loc[1:], layout.LOC_DEEP), (delta[delta > 0], layout.DELTA_DEEP)):
+        assert (nodes[1:] / nodes[:-1])[nodes[:-1] >= 2.0**deep].max() <= 1.34
+        assert (nodes[1:] / nodes[:-1])[nodes[:-1] >= 2.0**-48].max() <= 2.2
+    gap = np.searchsorted(delta, 0.0)
+    assert np.nextafter(table.scale[gap - 1], 1) == table.scale[gap]  # no float64 scale inside the gap cell
+
+
+def test_a_moved_node_is_found() -> None:
+    table, found = build(Bounds(1.0, 0.3, 1.0), 1e-2, "newton", "tests")
+    values = table.values.copy()
+    i, j = np.argwhere((values > 0.4) & (values < 0.5))[7]
+    values[i, j] += 2 * found.error
+    values = np.maximum.accumulate(np.maximum.accumulate(values, 0), 1)
+    moved = ModeTable(table.loc.copy(), table.scale.copy(), values, table.metadata)
+    assert largest_error(moved, 3, "tests").error > 1.5 * found.error
+
+
+def test_command_line_build_info_and_summary(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "table.h5"
+    assert main(["build", "-o", str(out), *QUICK, "--loc-max", "2"]) == 0
+    summary = capsys.readouterr().out
+    for word in ("nodes", "bytes", "seconds", "error"):
+        assert word in summary
+    first = out.read_bytes()
+    assert main(["build", "-o", str(out), *QUICK, "--loc-max", "2"]) == 0
+    assert out.read_bytes() == first
+    table = ModeTable.load(out)
+    assert table.metadata["command"] == f"tablegen build -o {out} --tol 0.01 --solver newton --loc-max 2"
+    assert table.bounds == Bounds(2.0, 0.0, float("inf"))
+    capsys.readouterr()
+    assert main(["info", str(out)]) == 0
+    assert table.digest in capsys.readouterr().out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["table.h5"]
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (["--loc-max", "0"], "--loc-max 0"), (["--loc-max", "nan"], "--loc-max nan"),
+        (["--scale-min", "-1"], "--scale-min -1"), (["--scale-min", "2", "--scale-max", "1"], "min < max"),
+        (["--scale-min", "inf"], "min < max"), (["--tol", "1e-9"], "--tol 1e-09"), (["--tol", "nan"], "--tol nan"),
+        (["--tol", "0.5"], "--tol 0.5"), (["--tol", "0"], "--tol 0"),
+    ],
+)  # fmt: skip
+def test_bad_requests_are_one_line(
+    options: list[str], word: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["build", "-o", str(tmp_path / "t.h5"), *options]) == 2
+    message = capsys.readouterr().err
+    assert word in message
+    assert message.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bad_targets_fail_before_the_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for target, word in ((tmp_path, "directory"), (tmp_path / "no" / "t.h5", "does not exist")):
+        assert main(["build", "-o", str(target)]) == 2
+        assert word in capsys.readouterr().err
+    assert main(["info", str(tmp_path / "none.h5")]) == 2
+    assert "cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_build_leaves_the_old_file(signal_number: int, tmp_path: Path) -> None:
+    out = tmp_path / "table.h5"
+    out.write_bytes(b"the old file")
+    command = [sys.executable, "-m", "tablegen", "build", "-o", str(out), "--tol", "1e-5"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    process.stderr.read(8)  # the first progress bar: work has begun
+    time.sleep(0.2)
+    process.send_signal(signal_number)
+    _, message = process.communicate(timeout=60)
+    assert process.returncode == (130 if signal_number == signal.SIGINT else -signal_number)
+    assert "Traceback" not in message
+    assert out.read_bytes() == b"the old file"
+    assert [path.name for path in tmp_path.iterdir()] == ["table.h5"]
+
+
+def test_a_failing_write_leaves_the_old_file_and_debris_is_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "table.h5"
+    out.write_bytes(b"old")
+    (tmp_path / ".table.h5.partial").write_bytes(b"left by a kill")
+    with monkeypatch.context() as patch:
+
+        def fail(*_: object) -> None:
+            raise OSError("disk full")
+
+        patch.setattr(os, "replace", fail)
+        with pytest.raises(OSError, match="disk full"):
+            store.write(out, b"new")
+    assert out.read_bytes() == b"old"
+    (tmp_path / ".table.h5.partial").write_bytes(b"left by a kill")
+    store.write(out, b"new")
+    assert out.read_bytes() == b"new"
+    assert [path.name for path in tmp_path.iterdir()] == ["table.h5"]
+
+
+def test_output_through_a_link_replaces_the_file_it_names(tmp_path: Path) -> None:
+    real, link = tmp_path / "real.h5", tmp_path / "link.h5"
+    real.write_bytes(b"old")
+    link.symlink_to(real)
+    store.write(store.check_target(link), b"new")
+    assert link.is_symlink()
+    assert real.read_bytes() == b"new"
+
+
+def test_reference_rows_with_a_rebuilt_table(narrow: ModeTable) -> None:
+    for dtype in (np.float32, np.float64):
+        error = np.abs(mode(REFERENCE.loc.astype(dtype), REFERENCE.scale.astype(dtype), table=narrow) - REFERENCE.mode)
+        assert error.max() <= (2.4e-7 if dtype == np.float32 else 1e-14)
