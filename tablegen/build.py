@@ -91,7 +91,7 @@ def _fitting_layout(bounds: Bounds, target: float) -> layout.Layout:
             fitting = nodes
         if 0.97 * target <= error <= target:
             break
-        asked *= 0.99 * target / error
+        asked *= 0.99 * target / max(error, 0.1 * target)
     if fitting is None:
         raise ArithmeticError(f"no grid found whose error is within {target:g}: try a larger --tol")
     return fitting

@@ -148,9 +148,9 @@ def _delta_samples(low: float, high: float) -> Tensor:
 
 def _enclosing(nodes: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
     """The shortest run of nodes from one ≤ low to one ≥ high, as far as there are any."""
-    first = max(int(np.searchsorted(nodes, low, side="right")) - 1, 0)
-    last = min(int(np.searchsorted(nodes, high, side="left")), len(nodes) - 1)
-    return nodes[first : max(last, first + 1) + 1]
+    first = int(np.clip(np.searchsorted(nodes, low, side="right") - 1, 0, len(nodes) - 2))
+    last = int(np.clip(np.searchsorted(nodes, high, side="left"), first + 1, len(nodes) - 1))
+    return nodes[first : last + 1]
 
 
 def _column(values: list[float]) -> Tensor:

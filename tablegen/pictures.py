@@ -1,50 +1,38 @@
-"""Pictures for people: a table at a glance, and what the usual answers get wrong. PNG only, the same bytes each time.
+"""A table at a glance: its surface with jump and cusp, its answers on three densities, the grading of its grid."""
 
-Colours are Okabe and Ito's, which colour-blind readers tell apart; markers and line styles repeat what they say.
-"""
-
-import io
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tablegen import store
-from tablegen.report import CUSP_SCALE, bounds_in_words, covers_cusp
-from tanhlut.errors import require
+from tablegen.drawing import BLACK, BLUE, GREEN, GREY, ORANGE, VERMILION, density, save, true_mode
+from tablegen.report import CUSP_SCALE, bounds_in_words
 from tanhlut.grid import Bounds, delta_nodes
 from tanhlut.lookup import mode
-from tanhlut.solver import solve_mode
 from tanhlut.table import ModeTable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-BLACK, BLUE, GREEN, ORANGE, VERMILION = "#000000", "#0072B2", "#009E73", "#E69F00", "#D55E00"
-GREY = "#666666"
-
-# TorchRL's get_mode() at (0.2, 1.0): measured with torchrl 0.14.1, section 6 of the design notes, not computed here.
-TORCHRL_MODE, TORCHRL_VERSION = 1.0, "0.14.1"
-WRONG_AT = (0.2, 1.0)
-
 _EXAMPLES = {"A": (0.2, 1.0), "B": (0.2, 0.4), "C": (-0.05, 0.8)}
 _WINDOW = (2.0, 1.6)  # largest |loc| and scale of the surface
 _LEVELS = {0.3: 0.15, 0.6: 0.3, 0.9: 0.5, 0.99: 0.85}  # level lines of the mode: scale where each is labelled
 _FLOAT32_GAP = 2.0**-24.8  # no float32 scale has a smaller |δ|
 _DELTA_ROUNDING = 1.6e-16  # how far rounding a scale to float64 moves δ near the cusp
-_STYLE = {
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.frameon": False,
-}
+_SQUASHED: dict[str, Any] = {"color": ORANGE, "linestyle": ":", "marker": "v", "linewidth": 2.5, "markersize": 8}
+_TRUTH: dict[str, Any] = {"color": GREEN, "linestyle": "-", "marker": "o", "linewidth": 4, "markersize": 11}
+_ANSWER: dict[str, Any] = {"color": BLACK, "linestyle": "--", "marker": "x", "linewidth": 1.5, "markersize": 8}
+_GRADING_STYLES: tuple[dict[str, Any], ...] = (
+    {"color": BLUE, "linestyle": "-"},
+    {"color": VERMILION, "linestyle": "--"},
+)
 
 
 class _Window(NamedTuple):
-    """The part of the plane that the surface shows."""
+    """The part of the plane that the surface shows: |loc| ≤ loc_max, scale_min to scale_max."""
 
     loc_max: float
     scale_min: float
@@ -82,61 +70,7 @@ def table_picture(table: ModeTable, path: Path) -> None:
         _loc_grading(panels["loc"], table)
         _delta_grading(panels["delta"], table)
 
-    _save(path, (14.0, 11.0), 12, draw)
-
-
-def wrong_today_picture(path: Path) -> None:
-    """Write a PNG of one density with tanh(loc), TorchRL's answer and the true mode on it.
-
-    Raises:
-        MissingExtraError: matplotlib is not installed.
-        ValueError: `path` cannot be written.
-    """
-
-    def draw(figure: "Figure") -> None:
-        axes = figure.subplots()
-        zoom = axes.inset_axes((0.12, 0.57, 0.6, 0.36))
-        _wrong_curve(axes, -1.03, 1.04)
-        _wrong_curve(zoom, 0.94, 1.002)
-        loc, scale = WRONG_AT
-        axes.set(xlabel="y", ylabel="density")
-        axes.set_title(f"Y = tanh(X), X ~ Normal(loc {loc}, scale {scale}): where is the density highest?")
-        _wrong_labels(axes)
-        _wrong_zoom(axes, zoom)
-
-    _save(path, (12.0, 4.8), 14, draw)
-
-
-def _save(path: Path, inches: tuple[float, float], font_size: int, draw: Callable[["Figure"], None]) -> None:
-    """Draw at 100 dots per inch and replace `path` at once. The user's matplotlib settings play no part."""
-    target = store.check_target(path)
-    matplotlib = require("matplotlib", "plot")
-    figures = require("matplotlib.figure", "plot")
-    data = io.BytesIO()
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_STYLE | {"font.size": font_size, "axes.titlesize": font_size + 1})
-        figure = figures.Figure(figsize=inches, dpi=100, layout="constrained")
-        draw(figure)
-        figure.savefig(data, format="png", metadata={"Software": None})
-    store.write(target, data.getvalue())
-
-
-def _density(loc: float, scale: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(y, density at y) of tanh(Normal(loc, scale²)), ends included; even steps in atanh(y), so fine at both ends."""
-    x = np.linspace(loc - 9.0 * scale, loc + 9.0 * scale, 4001)
-    inner = _density_at(x, loc, scale)
-    return np.concatenate([[-1.0], np.tanh(x), [1.0]]), np.concatenate([[0.0], inner, [0.0]])
-
-
-def _density_at(x: Any, loc: float, scale: float) -> Any:
-    """At y = tanh(x): Normal's density over dy/dx = 1/cosh²(x)."""
-    normal = np.exp(-0.5 * ((x - loc) / scale) ** 2) / (scale * math.sqrt(2.0 * math.pi))
-    return normal * np.cosh(x) ** 2
-
-
-def _true_mode(loc: float, scale: float) -> float:
-    return float(solve_mode(np.array(loc), np.array(scale), solver="newton"))
+    save(path, (14.0, 11.0), 12, draw)
 
 
 def _surface(axes: "Axes", table: ModeTable) -> None:
@@ -155,6 +89,7 @@ def _surface(axes: "Axes", table: ModeTable) -> None:
     for name, at in _EXAMPLES.items():
         if window.shows(*at):
             axes.text(*at, name, ha="center", va="center", fontsize=10, weight="bold", bbox=_box("circle"))
+    axes.ticklabel_format(axis="x", scilimits=(-2, 3))  # for very narrow bounds
     axes.set(xlabel="loc", ylabel="scale", title='The mode, by method "bilinear"')
 
 
@@ -181,12 +116,17 @@ def _contours(axes: "Axes", loc: NDArray[np.float64], scale: NDArray[np.float64]
 
 
 def _contour_labels(axes: "Axes", window: _Window) -> None:
-    for level, scale in _LEVELS.items():
-        loc = math.atanh(level) - 2.0 * scale * scale * level  # the equation, solved for loc
-        for sign, text in ((1, f"{level:g}"), (-1, f"−{level:g}")):
-            if window.shows(loc, scale):
-                box = {"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.75}
-                axes.text(sign * loc, scale, text, ha="center", va="center", fontsize=10, bbox=box)
+    """Each as near to its usual scale as the window allows."""
+    box = {"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.75}
+    for level, usual in _LEVELS.items():
+        scales = np.linspace(window.scale_min, window.scale_max, 161)
+        locs = math.atanh(level) - 2.0 * scales**2 * level  # the equation, solved for loc
+        spots = [spot for spot in zip(locs, scales, strict=True) if spot[0] > 0 and window.shows(*spot)]
+        if not spots:
+            continue
+        loc, scale = min(spots, key=lambda spot: abs(spot[1] - usual))
+        for at, text in ((loc, f"{level:g}"), (-loc, f"−{level:g}")):
+            axes.text(at, scale, text, ha="center", va="center", fontsize=10, bbox=box)
 
 
 def _jump(axes: "Axes", window: _Window) -> None:
@@ -223,25 +163,24 @@ def _box(shape: str) -> dict[str, Any]:
 
 def _answers(axes: "Axes", table: ModeTable, name: str) -> None:
     loc, scale = _EXAMPLES[name]
-    truth = _true_mode(loc, scale)
-    answer = mode(loc, scale, method="bilinear", table=table)
-    y, density = _density(loc, scale)
-    axes.plot(y, density, color=BLACK, linewidth=1.5)
-    axes.fill_between(y, density, color="#eeeeee")
-    top = 1.3 * float(density.max())
-    for at, mark in ((math.tanh(loc), _SQUASHED), (truth, _TRUTH), (answer, _ANSWER)):
-        axes.plot([at, at, at], [0, 0.88 * top, top], markevery=[1], **mark)
+    truth = true_mode(loc, scale)
+    y, height = density(loc, scale)
+    axes.plot(y, height, color=BLACK, linewidth=1.5)
+    axes.fill_between(y, height, color="#eeeeee")
+    top = 1.3 * float(height.max())
+    marks = [(math.tanh(loc), _SQUASHED), (truth, _TRUTH)]
+    words = f"{name}: loc {loc:g}, scale {scale:g}; mode {truth:.5f}, "
     bounds = table.bounds
-    covered = abs(loc) <= bounds.loc_max and bounds.scale_min <= scale <= bounds.scale_max
-    said = f"error {abs(answer - truth):.1g}" if covered else "outside its bounds: exact method"
-    words = f"{name}: loc {loc:g}, scale {scale:g}: mode {truth:.5f}, table {answer:.5f}, {said}"
+    if abs(loc) <= bounds.loc_max and bounds.scale_min <= scale <= bounds.scale_max:
+        answer = mode(loc, scale, method="bilinear", table=table)
+        marks.append((answer, _ANSWER))
+        words += f"table {answer:.5f}, error {abs(answer - truth):.1g}"
+    else:
+        words += "outside the table's bounds"
+    for at, mark in marks:
+        axes.plot([at, at, at], [0, 0.88 * top, top], markevery=[1], **mark)
     axes.set_title(words.replace(" -", " −").replace("e-", "e−"), fontsize=11, loc="left", pad=4)
     axes.set(xlim=(-1.02, 1.02), ylim=(0, top), ylabel="density")
-
-
-_SQUASHED: dict[str, Any] = {"color": ORANGE, "linestyle": ":", "marker": "v", "linewidth": 2.5, "markersize": 8}
-_TRUTH: dict[str, Any] = {"color": GREEN, "linestyle": "-", "marker": "o", "linewidth": 4, "markersize": 11}
-_ANSWER: dict[str, Any] = {"color": BLACK, "linestyle": "--", "marker": "x", "linewidth": 1.5, "markersize": 8}
 
 
 def _answers_frame(top: "Axes", middle: "Axes", bottom: "Axes") -> None:
@@ -267,16 +206,16 @@ def _delta_grading(axes: "Axes", table: ModeTable) -> None:
     if left < _FLOAT32_GAP < right:
         axes.axvspan(left, _FLOAT32_GAP, color="#dddddd", zorder=0, label="no float32 scale is this close")
         axes.set_xlim(left, right)
-    axes.legend(loc="upper center", ncols=2, columnspacing=1.2, frameon=True, framealpha=1.0, edgecolor="white")
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="upper center", ncols=2, columnspacing=1.2, frameon=True, framealpha=1.0, edgecolor="white")
     axes.set(xlabel="|δ|, δ = 2·scale² − 1, zero at the cusp", title="Cells of the scale axis, octave by octave")
-
-
-_GRADING_STYLES = ({"color": BLUE, "linestyle": "-"}, {"color": VERMILION, "linestyle": "--"})
 
 
 def _grading(axes: "Axes", series: dict[str, NDArray[np.float64]], rounding: float, headroom: float) -> None:
     """Cells that begin in each octave, as steps; below them every node, as a tick. `series`: magnitudes, increasing."""
     shown = [(*item, style) for item, style in zip(series.items(), _GRADING_STYLES, strict=False) if len(item[1]) > 1]
+    if not shown:
+        axes.set_xlim(0.5, 2.0)
     tallest = 1
     for label, nodes, style in shown:
         first, counts = _cells_per_octave(nodes, rounding)
@@ -287,7 +226,7 @@ def _grading(axes: "Axes", series: dict[str, NDArray[np.float64]], rounding: flo
         axes.plot(nodes, np.full(len(nodes), -row * tick_row), "|", color=style["color"], markersize=7)
     axes.axhline(0, color=GREY, linewidth=0.8)
     axes.set(ylim=(-(len(shown) + 1) * tick_row, headroom * tallest), ylabel="cells per octave; nodes below")
-    axes.yaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="y", integer=True)
     _octave_ticks(axes)
 
 
@@ -303,65 +242,3 @@ def _octave_ticks(axes: "Axes") -> None:
     step = next((step for step in (1, 2, 5, 10, 20) if high - low <= 8 * step), 40)
     axes.set_xticks([2.0**k for k in range(math.ceil(low / step) * step, math.floor(high) + 1, step)])
     axes.minorticks_off()
-
-
-def _wrong_answers() -> list[tuple[float, str, dict[str, Any]]]:
-    """(y, what says so, how it is drawn)."""
-    loc, scale = WRONG_AT
-    squashed, truth = math.tanh(loc), _true_mode(loc, scale)
-    return [
-        (squashed, f"{squashed:.3f}  tanh(loc)\nwhat nearly every\nlibrary returns", _mark(ORANGE, ":", "v")),
-        (
-            TORCHRL_MODE,
-            f"{TORCHRL_MODE}  TorchRL get_mode()\nmeasured, torchrl {TORCHRL_VERSION}:\nthe density here is 0",
-            _mark(VERMILION, "--", "X"),
-        ),
-        (truth, f"{truth:.7f}\nthe true mode: tanhlut", _mark(GREEN, "-", "o")),
-    ]
-
-
-def _mark(color: str, linestyle: str, marker: str) -> dict[str, Any]:
-    return {"color": color, "linestyle": linestyle, "marker": marker, "linewidth": 3, "markersize": 12}
-
-
-def _wrong_curve(axes: "Axes", low: float, high: float) -> None:
-    y, density = _density(*WRONG_AT)
-    axes.plot(y, density, color=BLACK, linewidth=2)
-    axes.fill_between(y, density, color="#eeeeee")
-    axes.set(xlim=(low, high), ylim=(0, 1.3))
-    for at, _, mark in _wrong_answers():
-        if not low < at < high:
-            continue
-        height = _density_at_y(at)
-        axes.plot([at, at], [0, height], markevery=[1], markeredgecolor=BLACK, clip_on=False, zorder=5, **mark)
-
-
-def _density_at_y(y: float) -> float:
-    return float(_density_at(math.atanh(y), *WRONG_AT)) if abs(y) < 1 else 0.0
-
-
-def _wrong_labels(axes: "Axes") -> None:
-    places = [(0.1, 0.17, "right"), (1.12, 0.18, "left"), (1.12, 1.0, "left")]
-    for (at, words, mark), (x, y, side) in zip(_wrong_answers(), places, strict=True):
-        axes.annotate(
-            words,
-            (at, 0.17 if side == "right" else _density_at_y(at)),
-            (x, y),
-            ha=side,
-            va="center",
-            annotation_clip=False,
-            arrowprops={"arrowstyle": "->", "shrinkB": 9, "color": mark["color"], "linewidth": 2},
-        )
-
-
-def _wrong_zoom(axes: "Axes", zoom: "Axes") -> None:
-    zoom.set(xticks=[0.94, 0.96, 0.98, 1.0], yticks=[0, 1])
-    zoom.tick_params(labelsize=12)
-    zoom.set_title("the last 3 % of the range, magnified", fontsize=13, pad=4)
-    zoom.text(0.9722, 0.5, "tanhlut", ha="right", va="center")
-    zoom.text(0.9983, 0.19, "TorchRL", ha="right", va="center")
-    frame = axes.indicate_inset_zoom(zoom, edgecolor=GREY)
-    for connector in frame.connectors or ():
-        connector.set_visible(False)  # they would cross the curve and the words
-    arrow = {"arrowstyle": "->", "color": GREY, "linewidth": 1.5}
-    axes.annotate("", (0.74, 0.82), (0.94, 1.2), xycoords="axes fraction", textcoords="data", arrowprops=arrow)

@@ -36,21 +36,16 @@ def describe(table: ModeTable) -> str:
 def bounds_in_words(bounds: Bounds) -> str:
     """Such as "every loc, every scale" or "|loc| ≤ 3, scale 0.1 to 1.5; exact method outside"."""
     low, high = bounds.scale_min, bounds.scale_max
+    if bounds.whole_plane:
+        return "every loc, every scale"
     loc = "every loc" if math.isinf(bounds.loc_max) else f"|loc| ≤ {bounds.loc_max:g}"
-    if math.isinf(high):
-        scale = f"scale ≥ {low:g}" if low > 0 else "every scale"
-    else:
-        scale = f"scale {low:g} to {high:g}"
-    return f"{loc}, {scale}" + ("" if bounds.whole_plane else "; exact method outside")
-
-
-def covers_cusp(bounds: Bounds) -> bool:
-    """Whether the point where the mode begins to jump lies within the bounds."""
-    return bounds.scale_min <= CUSP_SCALE <= bounds.scale_max
+    if math.isfinite(high):
+        return f"{loc}, scale {low:g} to {high:g}; exact method outside"
+    return f"{loc}, {f'scale ≥ {low:g}' if low > 0 else 'every scale'}; exact method outside"
 
 
 def _cusp(table: ModeTable) -> str:
-    if not covers_cusp(table.bounds):
+    if not table.bounds.scale_min <= CUSP_SCALE <= table.bounds.scale_max:
         return "outside this table (loc = 0, scale = 1/√2)"
     upper = min(max(int(np.searchsorted(table.scale, CUSP_SCALE, side="right")), 1), len(table.scale) - 1)
     gap = table.scale[upper] - table.scale[upper - 1]

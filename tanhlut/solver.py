@@ -6,8 +6,8 @@ newton   Start from the closed form, step once to the right of the root (h is co
          monotonically. About 6 iterations, 25 at the cusp. The one to use.
 adam     Gradient descent with Adam moments on the objective (x − loc)²/(2s) − log cosh x, as other libraries do,
          but in x instead of y, from a deterministic start, with a step size relative to x and per-element stopping.
-         Adam alone reaches about three digits; the bracket check and a Newton polish make it exact. It takes some
-         ten times as long for the same answer: it is here as an independent road to the table, not as a faster one.
+         Adam alone reaches about three digits; the bracket check and a Newton polish make it exact. A million roots
+         take 22 s where newton takes 1 to 2 s (2 cores): an independent road to the table, not a faster one.
 """
 
 from collections.abc import Callable

@@ -56,7 +56,7 @@ def test_the_claimed_tolerance_holds_on_points_the_builder_did_not_use(narrow: M
     ("bounds", "tolerance"),
     [
         (Bounds(1e-3, 0.7, 0.72), 1e-3), (Bounds(20.0, 0.0, 0.5), 1e-3), (Bounds(0.5, 0.9, 50.0), 1e-3),
-        (Bounds(float("inf"), 0.0, 1.0), 5e-3), (Bounds(1e-30, 0.1, 0.2), 1e-2),
+        (Bounds(float("inf"), 0.0, 1.0), 5e-3), (Bounds(1e-30, 0.1, 0.2), 1e-2), (Bounds(20.0, 5.0, 6.0), 1e-2),
     ],
 )  # fmt: skip
 def test_odd_bounds(bounds: Bounds, tolerance: float) -> None:

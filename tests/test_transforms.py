@@ -84,13 +84,17 @@ def test_vmap(method: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's compiler warns about torch
-@pytest.mark.parametrize("method", METHODS)
-def test_compile_whole_graph(method: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "backend"), [*((method, "aot_eager") for method in METHODS), ("refined", "inductor")]
+)
+def test_compile_whole_graph(method: str, backend: str) -> None:
+    """Code generation takes a minute a graph on a busy machine: it is run once, the tracing for every method."""
     loc, scale = torch.randn(64) * 2, torch.rand(64) * 2
     lookup = ModeLookup(method=method)  # type: ignore[arg-type]
-    for function in (lookup, lambda a, b: mode(a, b, -2.0, 2.0, method=method)):
+    functions = [lookup, lambda a, b: mode(a, b, -2.0, 2.0, method=method)]
+    for function in functions[: 1 if backend == "inductor" else 2]:
         torch._dynamo.reset()
-        compiled = torch.compile(function, fullgraph=True, backend="inductor")
+        compiled = torch.compile(function, fullgraph=True, backend=backend)
         torch.testing.assert_close(compiled(loc, scale), function(loc, scale), rtol=0, atol=2.4e-7 * 2)
         a = loc.clone().requires_grad_()
         got = torch.autograd.grad(compiled(a, scale).sum(), a)[0]
