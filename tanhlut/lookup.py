@@ -177,7 +177,7 @@ def _squashed_mode(loc: Tensor, scale: Tensor, method: Method, grid: Grid | None
     """The mode on (−1, 1), in the compute dtype. The seam where other backends will plug in."""
     dtype = _compute_dtype(loc.dtype)
     loc, scale = torch.broadcast_tensors(loc.to(dtype), scale.to(dtype))
-    if loc.requires_grad or scale.requires_grad:
+    if torch.is_grad_enabled() and (loc.requires_grad or scale.requires_grad):
         return cast(Tensor, _Implicit.apply(loc, scale, method, grid))
     return eager.evaluate(loc, scale, method, grid)
 
