@@ -35,7 +35,8 @@ DELTA_BOTTOM, DELTA_DEEP = -52, -26
 # only for δ > 0, and even there their largest values do not meet. Shares tried for the fewest bytes at equal error.
 SHARE_LOC, SHARE_ABOVE, SHARE_BELOW = 0.75, 0.45, 1.0
 
-_SAMPLES = 5  # per segment, in the search for the largest curvature
+_SAMPLES = 4  # intervals per quarter octave, in the search for the largest curvature
+_BLOCK = 256  # points at a time
 _PER_OCTAVE = 9  # samples of the other axis
 
 
@@ -100,26 +101,32 @@ def design(bounds: Bounds) -> Design:
     delta = _delta_samples(low, high)
     loc = _loc_samples(min(bounds.loc_max, 2.0**TOP))
 
-    def along_loc(m: Tensor) -> float:
-        return float(_curvature(m[:, None], delta[None])[0].max())
+    def along_loc(m: Tensor) -> Tensor:
+        return _curvature(m[:, None], delta[None])[0].amax(1)
 
-    def along_delta(d: Tensor) -> float:
-        return float(_curvature(loc[None], d[:, None])[1].max())
-
-    def octave(along: Callable[[Tensor], float], sign: int, exponent: int, deep: int) -> Octave:
-        def bend(low: float, width: float) -> float:
-            return along(sign * torch.linspace(low, low + width, _SAMPLES, dtype=torch.float64)) * width * width
-
-        low = 2.0**exponent
-        first, second, third, fourth = (bend(low * (1 + k / 4), low / 4) for k in range(4))
-        return Octave(exponent, bend(low, low), (first, second, third, fourth), 1 if exponent < deep else 3)
+    def along_delta(d: Tensor) -> Tensor:
+        return _curvature(loc[None], d[:, None])[1].amax(1)
 
     return Design(
         bounds,
-        [octave(along_loc, 1, e, LOC_DEEP) for e in range(LOC_BOTTOM, TOP)],
-        [octave(along_delta, 1, e, DELTA_DEEP) for e in range(DELTA_BOTTOM, TOP)],
-        [octave(along_delta, -1, e, DELTA_DEEP) for e in range(DELTA_BOTTOM, 0)],
+        _octaves(along_loc, 1, range(LOC_BOTTOM, TOP), LOC_DEEP),
+        _octaves(along_delta, 1, range(DELTA_BOTTOM, TOP), DELTA_DEEP),
+        _octaves(along_delta, -1, range(DELTA_BOTTOM, 0), DELTA_DEEP),
     )
+
+
+def _octaves(along: Callable[[Tensor], Tensor], sign: int, exponents: range, deep: int) -> list[Octave]:
+    """The octaves of one half-axis; `along` gives the largest curvature across the other axis at each of its points."""
+    low = 2.0 ** torch.tensor(exponents, dtype=torch.float64)[:, None]
+    points = sign * low * torch.linspace(1.0, 2.0, 4 * _SAMPLES + 1, dtype=torch.float64)
+    peaks = torch.cat([along(block) for block in points.flatten().split(_BLOCK)]).reshape(points.shape)
+    bends = peaks * low * low
+    quarters = [bends[:, k * _SAMPLES : (k + 1) * _SAMPLES + 1].amax(1) / 16.0 for k in range(4)]
+    columns = (part.tolist() for part in (bends.amax(1), *quarters))
+    return [
+        Octave(e, whole, (first, second, third, fourth), 1 if e < deep else 3)
+        for e, whole, first, second, third, fourth in zip(exponents, *columns, strict=True)
+    ]
 
 
 def _curvature(m: Tensor, delta: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,10 +1,11 @@
-"""What a table file holds, in words."""
+"""What a table holds and what was proven of it, in words and in JSON."""
 
 import json
 import math
 
 import numpy as np
 
+from tablegen.verify import Verification
 from tanhlut.grid import Bounds
 from tanhlut.table import ModeTable
 
@@ -29,8 +30,53 @@ def describe(table: ModeTable) -> str:
         "command": metadata["command"],
         "digest": f"sha256 {table.digest}",
     }
+    for name, certificate in table.certificates.items():
+        lines[f"{name} error"] = (
+            f"≤ {certificate.bound:.4g} proven by {_plain(certificate.verifier)}; "
+            f"{certificate.observed:.4g} seen at loc {certificate.loc!r}, scale {certificate.scale!r}"
+        )
     width = max(map(len, lines))
     return "\n".join(f"{name:<{width}}  {text}" for name, text in lines.items())
+
+
+def describe_verification(result: Verification, claim: float | None) -> str:
+    """Aligned lines for a person: what is proven, what was seen, and what the proof assumes."""
+    seen, nodes = result.witness, result.nodes
+    lines = {
+        "method": f'"{result.method}", float32, every loc, every scale > 0',
+        "proven": f"|lookup − mode| ≤ {result.bound:.4g}",
+        "claimed": "nothing" if claim is None else f"{claim:.4g}",
+        "seen": f"{seen.error:.4g} at loc {seen.loc!r}, scale {seen.scale!r}; proven / seen {result.ratio:.3f}",
+        "nodes": f"{nodes.wrong} wrong; off by at most {nodes.error:.3g}"
+        + (f"; {nodes.balls:,} proven in 128-bit balls too" if nodes.balls else ""),
+        "examined": f"{result.cells:,} cells, {result.boxes:,} boxes in {result.seconds:.1f} s",
+    }
+    if result.outside:
+        lines["outside"] = f"the bounds, by the exact method: {result.outside:.4g}; inside: {result.inside:.4g}"
+    for number, assumption in enumerate(result.assumptions):
+        lines["assumed" if number == 0 else " " * (number + 1)] = assumption
+    width = max(map(len, lines))
+    return "\n".join(f"{name:<{width}}  {text}" for name, text in lines.items())
+
+
+def verification_json(result: Verification, claim: float | None, digest: str) -> str:
+    """The same for machines; the bounds per cell are left out."""
+    fields = {
+        "method": result.method,
+        "digest": digest,
+        "bound": result.bound,
+        "claim": claim,
+        "inside": result.inside,
+        "outside": result.outside,
+        "witness": result.witness._asdict(),
+        "ratio": result.ratio if math.isfinite(result.ratio) else None,
+        "nodes": result.nodes._asdict(),
+        "cells": result.cells,
+        "boxes": result.boxes,
+        "seconds": result.seconds,
+        "assumptions": list(result.assumptions),
+    }
+    return json.dumps(fields, indent=1, ensure_ascii=False) + "\n"
 
 
 def bounds_in_words(bounds: Bounds) -> str:

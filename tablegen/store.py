@@ -23,6 +23,10 @@ def image(table: ModeTable) -> bytes:
         for name, value in table.metadata.items():
             file.attrs[name] = np.float64(value) if isinstance(value, float) else value
         file.attrs["digest"] = table.digest
+        if table.certificates:
+            text = schema.certificates_text([*table.certificates.values()])
+            file.attrs["certificates"] = text
+            file.attrs["certificates_digest"] = schema.certificates_digest(table.digest, text)
         group = file.create_group(schema.QUANTITY)
         for name, array in arrays.items():
             dataset = group.create_dataset(name, data=array, dtype=schema.DTYPES[name])

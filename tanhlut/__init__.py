@@ -5,9 +5,11 @@
     0.9730156866523543
 
 `mode`, `pre_tanh_mode` and `is_bimodal` take torch tensors, NumPy arrays or Python floats; `ModeLookup` is a module,
-`TanhNormal` a distribution, `ModeTable` the table behind them, `solve_mode` the exact solver behind the table.
+`TanhNormal` a distribution, `ModeTable` the table behind them, `solve_mode` the exact solver behind the table, and
+`certify` a proven bound of any answer's error.
 """
 
+from tanhlut.certificate import certify
 from tanhlut.distribution import TanhNormal
 from tanhlut.errors import MissingExtraError, TableError
 from tanhlut.lookup import ModeLookup, is_bimodal, mode, pre_tanh_mode
@@ -22,6 +24,7 @@ __all__ = [
     "ModeTable",
     "TableError",
     "TanhNormal",
+    "certify",
     "is_bimodal",
     "mode",
     "pre_tanh_mode",

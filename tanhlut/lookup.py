@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tanhlut import eager, equation
 from tanhlut.arrays import ArrayLike, unify
-from tanhlut.eager import METHODS, Method
+from tanhlut.eager import EXACT_BOUND, METHODS, Method
 from tanhlut.grid import Axis, Bounds, Grid
 from tanhlut.table import ModeTable
 
@@ -107,9 +107,11 @@ class ModeLookup(torch.nn.Module):
         _check_choice("method", method, METHODS)
         self.method = method
         self.bounds: Bounds | None = None
+        self._error_bound: float | None = EXACT_BOUND
         if method == "exact":
             return
         table = ModeTable.default() if table is None else table
+        self._error_bound = table.certificates[method].bound if method in table.certificates else None
         self.bounds = table.bounds
         self.columns = len(table.scale)
         for dtype in (torch.float32, torch.float64):
@@ -124,6 +126,13 @@ class ModeLookup(torch.nn.Module):
         loc_, scale_ = cast(Tensor, wide_loc), cast(Tensor, wide_scale)
         y = _squashed_mode(loc_, scale_, self.method, self._grid(_compute_dtype(loc_.dtype)))
         return _to_bounds(y, low_, high_).to(loc_.dtype)
+
+    @property
+    def error_bound(self) -> float:
+        """The proven bound of |forward(loc, scale) − mode| in float32, on (−1, 1): `ModeTable.error_bound`."""
+        if self._error_bound is None:
+            raise ValueError(f"no bound is proven for method {self.method!r} on this table: see `tablegen verify`")
+        return self._error_bound
 
     def _grid(self, dtype: torch.dtype) -> Grid | None:
         if self.bounds is None:

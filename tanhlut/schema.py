@@ -3,19 +3,22 @@
 A file is HDF5 behind a 512-byte user block (any HDF5 viewer opens it):
 
     user block            b"tanhlut table 1 sha256 <hex digest of all bytes after the user block>\\n", zero-padded
-    /                     attributes: METADATA below, "schema", "schema_version", "digest"
+    /                     attributes: METADATA below, "schema", "schema_version", "digest", and, once verified,
+                          "certificates" (JSON, see Certificate) and "certificates_digest"
     /mode                 one quantity; others may join beside it with axes of their own
     /mode/value           float32 (loc, scale), the mode for bounds (−1, 1), in [0, 1], increasing along both axes
     /mode/loc             float64 (n,), dimension scale, |loc| ≥ 0, first node 0
     /mode/scale           float64 (k,), dimension scale, ≥ 0
 
 The header's digest guards the bytes, before HDF5 parses any of them; the attribute "digest" guards the content (the
-arrays and the metadata in a canonical form), so that a certificate can name what it speaks of.
+arrays and the metadata in a canonical form), so that a certificate can name what it speaks of; "certificates_digest"
+guards the certificates together with that digest.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +68,37 @@ def digest(arrays: Mapping[str, NDArray[np.generic]], metadata: Mapping[str, flo
         sha.update(f"{name}{array.shape}".encode())
         sha.update(array.tobytes())
     return sha.hexdigest()
+
+
+class Certificate(NamedTuple):
+    """What `tablegen verify` proved of one method on one table, in float32.
+
+    Attributes:
+        method: the method spoken of.
+        bound: no lookup, for any loc and any scale > 0, is further than this from the mode for bounds (−1, 1).
+        observed: the error really seen at the witness, the worst query found.
+        loc, scale: the witness.
+        verifier: the version of tanhlut whose verifier proved it.
+        digest: of the table it speaks of.
+    """
+
+    method: str
+    bound: float
+    observed: float
+    loc: float
+    scale: float
+    verifier: str
+    digest: str
+
+
+def certificates_text(certificates: Sequence[Certificate]) -> str:
+    """The attribute "certificates": a JSON list of objects."""
+    return json.dumps([certificate._asdict() for certificate in certificates], sort_keys=True)
+
+
+def certificates_digest(digest: str, text: str) -> str:
+    """SHA-256 (hex) that binds certificates to the table's content digest."""
+    return hashlib.sha256(f"{digest}\n{text}".encode()).hexdigest()
 
 
 def header(body: bytes) -> bytes:

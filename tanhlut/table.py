@@ -7,9 +7,10 @@ digest. Every refusal is a TableError that names the file, the field and the rem
 
 import hashlib
 import io
+import json
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -20,8 +21,10 @@ import torch
 from numpy.typing import NDArray
 
 from tanhlut import schema
+from tanhlut.eager import EXACT_BOUND
 from tanhlut.errors import TableError
 from tanhlut.grid import Axis, Bounds, Grid, delta_nodes
+from tanhlut.schema import Certificate
 
 if TYPE_CHECKING:
     import h5py
@@ -41,6 +44,7 @@ class ModeTable:
         tolerance: the error of bilinear interpolation inside the bounds that the file claims.
         metadata: how the file was made: bounds, tolerance, solver, versions, command.
         digest: SHA-256 of arrays and metadata, hex.
+        certificates: what was proven of each verified method, by its name.
     """
 
     def __init__(
@@ -49,8 +53,9 @@ class ModeTable:
         scale: NDArray[np.float64],
         values: NDArray[np.float32],
         metadata: Mapping[str, float | str],
+        certificates: Sequence[Certificate] = (),
     ) -> None:
-        """For builders; arrays are checked (ValueError) and frozen, not copied."""
+        """For builders; arrays and certificates are checked (ValueError), arrays frozen, not copied."""
         arrays: dict[str, NDArray[Any]] = {schema.LOC: loc, schema.SCALE: scale, schema.VALUE: values}
         _check_arrays(arrays)
         for array in arrays.values():
@@ -60,6 +65,9 @@ class ModeTable:
         self.bounds = _check_metadata(self.metadata)
         self.tolerance = float(metadata["tolerance"])
         self.digest = schema.digest(arrays, metadata)
+        self.certificates: Mapping[str, Certificate] = MappingProxyType(
+            {certificate.method: certificate for certificate in _check_certificates(certificates, self.digest)}
+        )
         self._grids: dict[tuple[torch.dtype, torch.device], Grid] = {}
 
     @classmethod
@@ -78,6 +86,22 @@ class ModeTable:
     def default(cls) -> "ModeTable":
         """The shipped table: every loc, every scale. Loaded once per process."""
         return _default()
+
+    def error_bound(self, method: str) -> float:
+        """A proven bound of |mode(…, method=method, table=self) − mode| in float32, on bounds (−1, 1), everywhere.
+
+        Raises:
+            ValueError: nothing was proven of `method` on this table.
+        """
+        if method == "exact":
+            return EXACT_BOUND
+        if method not in self.certificates:
+            proven = ", ".join(map(repr, self.certificates)) or "none"
+            raise ValueError(
+                f"no bound is proven for method {method!r} on this table (proven: {proven}): "
+                "see `tablegen verify`, or rebuild the table with `tablegen build`"
+            )
+        return self.certificates[method].bound
 
     @property
     def nbytes(self) -> int:
@@ -98,7 +122,13 @@ class ModeTable:
         return self._grids[key]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return ModeTable, (self.loc.copy(), self.scale.copy(), self.values.copy(), dict(self.metadata))
+        return ModeTable, (
+            self.loc.copy(),
+            self.scale.copy(),
+            self.values.copy(),
+            dict(self.metadata),
+            [*self.certificates.values()],
+        )
 
     def __repr__(self) -> str:
         rows, columns = self.values.shape
@@ -145,17 +175,27 @@ def _parse(data: bytes) -> ModeTable:
             group = _member(file, schema.QUANTITY, h5py.Group)
             arrays = {name: _array(group, name) for name in schema.DTYPES}
             claimed = _attribute(file, "digest", str)
+            certificates = _certificates(file, claimed)
     except TableError:
         raise
     except Exception as error:  # h5py raises OSError, KeyError, RuntimeError, ValueError, TypeError … on odd files
         raise TableError(f"is not readable as HDF5 ({type(error).__name__}: {error}): {_REBUILD}") from error
     try:
-        table = ModeTable(arrays[schema.LOC], arrays[schema.SCALE], arrays[schema.VALUE], metadata)
+        table = ModeTable(arrays[schema.LOC], arrays[schema.SCALE], arrays[schema.VALUE], metadata, certificates)
     except ValueError as error:
         raise TableError(f"{error}: {_REBUILD}") from error
     if table.digest != claimed:
         raise TableError(f"attribute 'digest' is {claimed}, but the content's is {table.digest}: {_REBUILD}")
     return table
+
+
+def _certificates(file: "h5py.File", digest: str) -> list[Certificate]:
+    if "certificates" not in file.attrs:
+        return []
+    text = _attribute(file, "certificates", str)
+    if _attribute(file, "certificates_digest", str) != schema.certificates_digest(digest, text):
+        raise TableError(f"attribute 'certificates' does not match its digest: {_REBUILD}")
+    return [Certificate(**entry) for entry in json.loads(text)]
 
 
 def _check_version(file: "h5py.File") -> None:
@@ -230,6 +270,15 @@ def _check_arrays(arrays: Mapping[str, NDArray[Any]]) -> None:
         raise ValueError(f"{schema.VALUE!r} has entries outside [0, 1] or NaN")
     if (np.diff(values, axis=0) < 0).any() or (np.diff(values, axis=1) < 0).any():
         raise ValueError(f"{schema.VALUE!r} is not increasing along both axes, as the mode is")
+
+
+def _check_certificates(certificates: Sequence[Certificate], digest: str) -> Sequence[Certificate]:
+    for certificate in certificates:
+        if certificate.digest != digest:
+            raise ValueError(f"the certificate for method {certificate.method!r} speaks of another table")
+        if not 0 <= certificate.observed <= certificate.bound < 2:
+            raise ValueError(f"{certificate} claims a bound below what was observed, or none")
+    return certificates
 
 
 def _check_metadata(metadata: Mapping[str, float | str]) -> Bounds:

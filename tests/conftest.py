@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,16 +13,23 @@ from tanhlut.grid import WHOLE_PLANE, Bounds
 NARROW = Bounds(3.0, 0.1, 1.5)
 
 
+@cache
+def table_named(name: str) -> ModeTable:
+    """The default table, the rebuild that the README names, and the coarsest that can be built; each made once."""
+    if name == "default":
+        return ModeTable.default()
+    bounds, tolerance = {"narrow": (NARROW, 1e-4), "coarse": (WHOLE_PLANE, 0.01)}[name]
+    return build(bounds, tolerance, "newton", "tests")[0]
+
+
 @pytest.fixture(scope="session")
 def narrow() -> ModeTable:
-    """The rebuild that the issue names: --loc-max 3 --scale-min 0.1 --scale-max 1.5 --tol 1e-4."""
-    return build(NARROW, 1e-4, "newton", "tests")[0]
+    return table_named("narrow")
 
 
 @pytest.fixture(scope="session")
 def coarse() -> ModeTable:
-    """The coarsest table that can be built: what refinement must survive."""
-    return build(WHOLE_PLANE, 0.01, "newton", "tests")[0]
+    return table_named("coarse")
 
 
 @pytest.fixture

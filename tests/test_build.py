@@ -1,11 +1,13 @@
 """The generator: promises kept, gates, atomic writes, and a command line that fails in one line."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from oracle import REFERENCE, prove
 from tablegen import layout, store
 from tablegen.__main__ import main
 from tablegen.build import build, largest_error
+from tablegen.claims import certified
 from tanhlut import ModeTable, mode
 from tanhlut.grid import Bounds, delta_nodes
 
@@ -189,3 +192,47 @@ def test_reference_rows_with_a_rebuilt_table(narrow: ModeTable) -> None:
     for dtype in (np.float32, np.float64):
         error = np.abs(mode(REFERENCE.loc.astype(dtype), REFERENCE.scale.astype(dtype), table=narrow) - REFERENCE.mode)
         assert error.max() <= (2.4e-7 if dtype == np.float32 else 1e-14)
+
+
+def test_verify_on_the_command_line(coarse_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit status 0 for a proven claim, 1 with one line for a broken one, 2 for no table."""
+    assert main(["verify", str(coarse_file)]) == 0  # its tolerance is proven
+    assert "proven" in capsys.readouterr().out
+    assert main(["verify", str(coarse_file), "--method", "refined"]) == 1
+    assert "claims no bound" in capsys.readouterr().err
+    table = certified(ModeTable.load(coarse_file))
+    coarse_file.write_bytes(store.image(table))
+    outputs = tmp_path / "result.json", tmp_path / "map.png"
+    options = ["--method", "refined", "--json", str(outputs[0]), "--plot", str(outputs[1])]
+    assert main(["verify", str(coarse_file), *options]) == 0
+    result = json.loads(outputs[0].read_text())
+    assert result["digest"] == table.digest
+    assert result["witness"]["error"] <= result["bound"] <= result["claim"] == table.error_bound("refined")
+    assert outputs[1].read_bytes().startswith(b"\x89PNG")
+    capsys.readouterr()
+    lowered = [c._replace(bound=max(0.9 * c.bound, c.observed)) for c in table.certificates.values()]
+    coarse_file.write_bytes(store.image(altered(table, certificates=lowered)))
+    for method in ("bilinear", "refined"):
+        assert main(["verify", str(coarse_file), "--method", method]) == 1
+        message = capsys.readouterr().err
+        assert "but only" in message.splitlines()[-1]
+    assert main(["verify", str(tmp_path)]) == 2
+    assert main(["verify", str(coarse_file), "--json", str(tmp_path / "no" / "x.json")]) == 2
+
+
+def altered(table: ModeTable, **changes: Any) -> ModeTable:
+    arrays = {name: getattr(table, name).copy() for name in ("loc", "scale", "values")}
+    parts = {**arrays, "metadata": dict(table.metadata), "certificates": [], **changes}
+    return ModeTable(**parts)
+
+
+def test_a_forged_table_is_not_certified(coarse: ModeTable) -> None:
+    values = coarse.values.copy()
+    room = (np.diff(values, axis=0)[:, 1:] > 1e-4) & (np.diff(values, axis=1)[1:] > 1e-4)
+    i, j = np.argwhere(room)[50] + 1
+    for _ in range(2):
+        values[i, j] = np.nextafter(values[i, j], np.float32(0), dtype=np.float32)
+    with pytest.raises(ArithmeticError, match="1 node values are not the mode"):
+        certified(altered(coarse, values=values))
+    with pytest.raises(ArithmeticError, match=r"claims 0\.001 .*but only 0\.00"):
+        certified(altered(coarse, metadata={**coarse.metadata, "tolerance": 0.001}))

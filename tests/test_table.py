@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tablegen import store
-from tanhlut import ModeTable, TableError, mode, schema
+from tanhlut import ModeLookup, ModeTable, TableError, mode, schema
 
 
 def edit(path: Path, change: Callable[[h5py.File], None]) -> None:
@@ -234,6 +234,50 @@ def test_what_does_not_matter_may_change(coarse: ModeTable, coarse_file: Path) -
     edit(coarse_file, lambda file: file.attrs.__setitem__("comment", "seen on Tuesday"))
     edit(coarse_file, lambda file: file.create_group("variance"))
     assert ModeTable.load(coarse_file).digest == coarse.digest
+
+
+def test_bounds_are_those_of_the_certificates() -> None:
+    table = ModeTable.default()
+    for method, most in (("bilinear", table.tolerance), ("refined", 5e-7), ("exact", 5e-7)):
+        assert 0 < table.error_bound(method) <= most
+        assert ModeLookup(method=method).error_bound == table.error_bound(method)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"'mlp'.*proven: 'bilinear', 'refined'.*tablegen verify"):
+        table.error_bound("mlp")
+
+
+def test_a_table_without_certificates_claims_nothing(coarse: ModeTable) -> None:
+    with pytest.raises(ValueError, match="proven: none"):
+        coarse.error_bound("bilinear")
+    with pytest.raises(ValueError, match="no bound is proven"):
+        _ = ModeLookup(coarse).error_bound
+
+
+def test_a_certificate_that_was_touched_or_moved(coarse: ModeTable, coarse_file: Path) -> None:
+    coarse_file.write_bytes(store.image(ModeTable.default()))
+    whole = coarse_file.read_bytes()
+    text = schema.certificates_text([*ModeTable.default().certificates.values()])
+
+    def put(changed: str, digest: str) -> Callable[[h5py.File], None]:
+        def change(file: h5py.File) -> None:
+            file.attrs["certificates"] = changed
+            file.attrs["certificates_digest"] = digest
+
+        return change
+
+    own = ModeTable.default().digest
+    better = text.replace('"bound": 4', '"bound": 3')
+    forged = text.replace(own, coarse.digest)
+    cases = [
+        (put(better, schema.certificates_digest(own, text)), "certificates"),
+        (put(better, schema.certificates_digest(own, better)), "below what was observed"),
+        (put(forged, schema.certificates_digest(own, forged)), "another table"),
+        (put("[{}]", schema.certificates_digest(own, "[{}]")), "not readable"),
+        (put("{", schema.certificates_digest(own, "{")), "not readable"),
+    ]
+    for change, word in cases:
+        coarse_file.write_bytes(whole)
+        edit(coarse_file, change)
+        refused(coarse_file, word)
 
 
 def test_the_default_is_found_small_and_loaded_once() -> None:

@@ -1,0 +1,87 @@
+"""The table-free method in float32 outside a table's bounds: closed-form start, then two Halley steps.
+
+The start y0 = c/√(1 + c²) (`tanhlut.equation.closed_form_start`) increases in m and in δ, like the mode: with a = 3|δ|,
+w³ = 3m, for δ > 0 the derivative of a + w³/√(w² + a) by a is at least 1/2 and by w positive; for δ ≤ 0, with r = a/w²,
+c = w/(r + 1/(1 + 2r/3)), whose denominator increases in r (derivative 1 − (2/3)/(1 + 2r/3)² > 0) and r falls with w. So
+over a box y0 lies between its values at the lower and the upper corner, the mode too, and their distance is bounded;
+two applications of `halley.step_error` give the result's error, and boxes for which that is not small are halved.
+
+Rounding of the start: |log 3m| ≤ 105, a third of it with 2 ulp and two roundings is within 105/3·6·U = 210·U
+absolute, so w, and with it everything after, within 260·U < 2e-5 relative: START.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from tablegen.verify.boxes import Array, Boxes, corners, slope_minimum
+from tablegen.verify.halley import Start, step_error
+
+START = 2e-5
+LOC_CLAMP, DELTA_CLAMP = 40.0, 31.0  # of tanhlut.equation.fold: loc ≤ 40, scale ≤ 4
+# The smallest |δ| of a float32 scale on either side of 1/√2, less its rounding: both float32 neighbours of 1/√2.
+DELTA_BELOW, DELTA_ABOVE = -3.4e-8, 1.3e-7
+
+TARGET = 4.2e-7  # boxes bounded by less are not halved; about what rounding alone is charged near the seam
+_ROUNDS = 30
+_MOST_BOXES = 3_000_000
+
+
+def exact_error(inside: Boxes | None, progress: Callable[[int], None] = lambda boxes: None) -> tuple[float, int]:
+    """(bound of the float32 method "exact" over the half-plane less the box `inside`, boxes examined)."""
+    boxes = _outside(_octaves(), inside)
+    worst, examined = 0.0, 0
+    for _ in range(_ROUNDS):
+        errors = box_error(boxes)
+        examined += len(errors)
+        progress(len(errors))
+        open_ = np.flatnonzero(errors > TARGET)
+        if not len(open_) or examined + 4 * len(open_) > _MOST_BOXES:
+            return max(worst, float(errors.max(initial=0.0))), examined
+        worst = max(worst, float(errors[errors <= TARGET].max(initial=0.0)))
+        boxes = _outside(boxes.take(open_).quarters(), inside)
+    return max(worst, float(box_error(boxes).max(initial=0.0))), examined
+
+
+def box_error(boxes: Boxes) -> Array:
+    """An upper bound of |float32 "exact" − mode| over each box."""
+    y = corners(boxes)
+    low, high = y.y00[0], y.y11[1]
+    slope = slope_minimum(boxes, y)
+    start_low = _start(boxes.m0, boxes.d0) * (1.0 - START)
+    start_high = np.minimum(_start(boxes.m1, boxes.d1) * (1.0 + START), 1.0)
+    error = np.maximum(start_high - low, high - start_low)
+    for _ in range(2):
+        error = step_error(boxes, Start(low, high, slope, error))
+    return error
+
+
+def _start(m: Array, delta: Array) -> Array:
+    a, cube = 3.0 * np.abs(delta), 3.0 * m
+    w2 = np.cbrt(cube) ** 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        above = np.sqrt(a + np.where(w2 + a > 0, cube / np.sqrt(w2 + a), 0.0))
+        below = cube / (a + np.where(w2 > 0, w2 * w2 / (w2 + a * (2.0 / 3.0)), 0.0))
+    c = np.where(delta > 0, above, below)
+    return np.asarray(c / np.sqrt(1.0 + c * c))
+
+
+def _octaves() -> Boxes:
+    """The reachable half-plane in octaves of m and δ; below 2^-70 the mode's part that m causes is below 1e-13."""
+    m = np.concatenate([[0.0], 2.0 ** np.arange(-70.0, 6.0)])
+    m[-1] = LOC_CLAMP
+    above = np.concatenate([[DELTA_ABOVE], 2.0 ** np.arange(-22.0, 5.0), [DELTA_CLAMP]])
+    below = -np.concatenate([[1.0], 2.0 ** np.arange(-1.0, -25.0, -1.0), [-DELTA_BELOW]])
+    parts = []
+    for d in (below, above):
+        i, j = (index.ravel() for index in np.indices((len(m) - 1, len(d) - 1)))
+        parts.append((m[i], m[i + 1], d[j], d[j + 1]))
+    return Boxes(*(np.concatenate(pair) for pair in zip(*parts, strict=True)))
+
+
+def _outside(boxes: Boxes, inside: Boxes | None) -> Boxes:
+    """Those boxes that are not wholly within `inside`."""
+    if inside is None:
+        return boxes
+    within = (boxes.m1 < inside.m1) & (boxes.d0 > inside.d0) & (boxes.d1 < inside.d1)
+    return boxes.take(~within)

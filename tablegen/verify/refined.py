@@ -1,0 +1,88 @@
+"""The method "refined": what one float32 Halley step leaves of the bilinear lookup's error, cell by cell.
+
+A step wants bounds of its start and of the mode's curvature over the same box. Over most cells those of the whole cell
+do; cells where they do not give TARGET, about the rounding of the step itself, are halved, as in `bilinear`.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tablegen.verify import exact
+from tablegen.verify.bilinear import Cells, judge
+from tablegen.verify.boxes import Array, Boxes, Corners, corners, slope_minimum
+from tablegen.verify.cells import reachable
+from tablegen.verify.halley import Start, step_error
+from tablegen.verify.rounding import EXCESS, MARGIN, NODE, U
+
+Flags = NDArray[np.bool_]
+
+TARGET = exact.TARGET
+_ROUNDS = 8
+_MOST_BOXES = 2_000_000
+
+
+def bound(
+    cells: Cells,
+    boxes: Boxes,
+    y: Corners,
+    start_error: Array,
+    added: Array,
+    over: tuple[bool, bool],
+    progress: Callable[[int], None] = lambda boxes: None,
+) -> tuple[Array, int]:
+    """(bound of |refined − mode| per cell, boxes examined); NaN for cells that no float32 scale can reach.
+
+    Args:
+        cells, boxes, y: the grid, its clipped cells (m-major) and the mode at their corners.
+        start_error: bound of the float32 bilinear lookup per cell.
+        added: the part of it that is not interpolation in exact arithmetic: rounding and clamping.
+        over: whether queries beyond the last m, beyond the last δ are answered by clamping.
+    """
+    columns = len(cells.column)
+    parent = np.arange(len(boxes.m0))
+    used = reachable(boxes.d0, boxes.d1)
+    errors = step_error(*_start(cells, boxes, y, start_error, over))
+    examined = len(errors)
+    last = errors
+    for _ in range(_ROUNDS):
+        open_ = np.flatnonzero((last > TARGET) & reachable(boxes.d0, boxes.d1))
+        if not len(open_) or examined + 4 * len(open_) > _MOST_BOXES:
+            break
+        boxes, parent = boxes.take(open_).quarters(), np.tile(parent[open_], 4)
+        y = corners(boxes)
+        found = judge(
+            cells, boxes, y, slope_minimum(boxes, y), cells.row[parent // columns], cells.column[parent % columns]
+        )
+        interpolation = np.maximum(-found.low, found.high)
+        last = step_error(*_start(cells, boxes, y, interpolation + added[parent], over))
+        last[~reachable(boxes.d0, boxes.d1)] = 0.0
+        # Parts left alone were within TARGET; the halved ones now have these bounds.
+        tighter = np.full(len(errors), TARGET)
+        np.maximum.at(tighter, parent, last)
+        halved = np.unique(parent)
+        errors[halved] = np.minimum(errors[halved], tighter[halved])
+        examined += len(last)
+        progress(len(last))
+    errors[~used] = np.nan
+    return errors, examined
+
+
+def _start(cells: Cells, boxes: Boxes, y: Corners, error: Array, over: tuple[bool, bool]) -> tuple[Boxes, Start]:
+    """The boxes as the true arguments of their lookups: stretched by the rounding of m and δ, and by clamping."""
+    near = (EXCESS + 2.0 * NODE) * U
+    last_row: Flags = (boxes.m1 == cells.m_edges[-1]) & over[0]
+    last_column: Flags = (boxes.d1 == cells.d_edges[-1]) & over[1]
+    beyond = last_row | last_column
+    stretched = Boxes(
+        boxes.m0 * (1.0 - near),
+        np.where(last_row, exact.LOC_CLAMP, boxes.m1 * (1.0 + near)),
+        np.maximum(boxes.d0 - near * np.abs(boxes.d0), -1.0),
+        np.where(last_column, exact.DELTA_CLAMP, boxes.d1 + near * np.abs(boxes.d1)),
+    )
+    low = y.y00[0] * (1.0 - 2.0 * near)
+    high = np.where(beyond, 1.0, np.minimum(y.y11[1] * (1.0 + 2.0 * near), 1.0))
+    top = np.where(beyond, 1.0, np.minimum(y.y01[1] * (1.0 + 2.0 * near), 1.0))
+    ends = Corners((low, low), (top, top), (low, low), (high, high))
+    return stretched, Start(low, high, slope_minimum(stretched, ends) / MARGIN, error)
