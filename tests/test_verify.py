@@ -1,5 +1,6 @@
 """The verifier: sound on every query tried, tight, hard to fool; each constant of its analysis at its extremes."""
 
+import sys
 from collections.abc import Callable
 from functools import cache
 
@@ -22,6 +23,7 @@ from tablegen.verify.witness import errors
 from tanhlut import eager, equation
 from tanhlut import table as table_module
 from tanhlut.eager import Method
+from tanhlut.errors import MissingExtraError
 from tanhlut.table import ModeTable
 
 Array = NDArray[np.float64]
@@ -348,3 +350,9 @@ def test_exact_method_box_by_box() -> None:
         inside = (loc.double().numpy() >= boxes.m0) & (loc.double().numpy() <= boxes.m1)
         seen, _ = errors(table_named("narrow"), "exact", loc, scale)
         assert (seen.numpy()[inside] <= allowed[inside]).all()
+
+
+def test_a_missing_flint_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "flint", None)
+    with pytest.raises(MissingExtraError, match=r"tanhlut\[paranoid\]"):
+        verify(table_named("coarse"), paranoid=True)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from tablegen.verify.boxes import Array, mode_at
 from tablegen.verify.cells import exact_delta
 from tanhlut.certificate import EXCESS_ERROR
+from tanhlut.errors import require
 
 BALL_BITS = 128
 
@@ -45,8 +46,8 @@ def prove_nodes(loc: Array, scale: Array, values: NDArray[np.float32], paranoid:
 
 def _prove_with_balls(loc: Array, scale: Array, low: Array, high: Array) -> int:
     """G(lo) ≤ 0 ≤ G(hi), G(y) = artanh y − y − δ·y − m, in balls of BALL_BITS bits, δ from the scale itself."""
-    from flint import arb, ctx
-
+    flint = require("flint", "paranoid")
+    arb, ctx = flint.arb, flint.ctx
     previous = ctx.prec
     ctx.prec = BALL_BITS
     try:
