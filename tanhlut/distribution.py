@@ -33,7 +33,8 @@ class TanhNormal(TransformedDistribution):
     ) -> None:
         base = Normal(loc, scale, validate_args=validate_args)
         low, high = (torch.as_tensor(bound).to(base.loc) for bound in (low, high))
-        if validate_args is not False and torch.distributions.Distribution._validate_args and not (low < high).all():
+        validate = torch.distributions.Distribution._validate_args if validate_args is None else validate_args
+        if validate and not (low < high).all():
             raise ValueError(f"low = {low}, high = {high}: give bounds with low < high")
         shape = torch.broadcast_shapes(base.batch_shape, low.shape, high.shape)
         self.low, self.high = low, high

@@ -6,6 +6,7 @@ rounding or interpolation is differentiated, and the backward pass is itself dif
 
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -248,7 +249,7 @@ def _write(out: Any, result: Any) -> Any:
 
 def _check_numbers(scale: ArrayLike, low: ArrayLike, high: ArrayLike) -> None:
     """Python numbers can be judged at once; arrays answer NaN instead, since judging them would stall a GPU."""
-    if isinstance(scale, float | int) and scale < 0:
+    if isinstance(scale, float | int) and not isinstance(scale, np.generic) and scale < 0:
         raise ValueError(f"scale = {scale} is negative: give a standard deviation ≥ 0")
     if isinstance(low, float | int) and isinstance(high, float | int) and not -torch.inf < low < high < torch.inf:
         raise ValueError(f"low = {low}, high = {high}: give finite bounds with low < high")

@@ -60,15 +60,31 @@ class ModeTable:
         _check_arrays(arrays)
         for array in arrays.values():
             array.flags.writeable = False
-        self.loc, self.scale, self.values = loc, scale, values
-        self.metadata: Mapping[str, float | str] = MappingProxyType(dict(metadata))
-        self.bounds = _check_metadata(self.metadata)
-        self.tolerance = float(metadata["tolerance"])
-        self.digest = schema.digest(arrays, metadata)
-        self.certificates: Mapping[str, Certificate] = MappingProxyType(
-            {certificate.method: certificate for certificate in _check_certificates(certificates, self.digest)}
+        digest = schema.digest(arrays, metadata)
+        proven = {certificate.method: certificate for certificate in _check_certificates(certificates, digest)}
+        self.loc: NDArray[np.float64]
+        self.scale: NDArray[np.float64]
+        self.values: NDArray[np.float32]
+        self.bounds: Bounds
+        self.tolerance: float
+        self.metadata: Mapping[str, float | str]
+        self.digest: str
+        self.certificates: Mapping[str, Certificate]
+        self._grids: dict[tuple[torch.dtype, torch.device], Grid]
+        self.__dict__.update(
+            loc=loc,
+            scale=scale,
+            values=values,
+            bounds=_check_metadata(metadata),
+            tolerance=float(metadata["tolerance"]),
+            metadata=MappingProxyType(dict(metadata)),
+            digest=digest,
+            certificates=MappingProxyType(proven),
+            _grids={},
         )
-        self._grids: dict[tuple[torch.dtype, torch.device], Grid] = {}
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a ModeTable is immutable: {name!r} cannot be set; load or build another")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "ModeTable":

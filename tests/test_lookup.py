@@ -152,6 +152,7 @@ def test_bounds_are_an_affine_image() -> None:
     assert mode(-30.0, 1.0, 0.1, 0.7) == 0.1
     assert mode(torch.tensor(0.2), 1.0, torch.tensor(1.0), torch.tensor(-1.0)).isnan()
     assert np.isnan(mode(np.array(0.2), 1.0, np.array(1.0), np.array(1.0)))
+    assert np.isnan(mode(np.float64(0.2), np.float64(-1.0)))
     assert mode(torch.tensor(-0.0), 0.5, -2.0, 2.0).signbit()
 
 

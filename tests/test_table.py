@@ -51,6 +51,8 @@ def test_a_file_gives_back_the_table(coarse: ModeTable, coarse_file: Path) -> No
     assert store.image(table) == coarse_file.read_bytes()
     with pytest.raises(TypeError):
         table.metadata["tolerance"] = 1.0  # type: ignore[index]
+    with pytest.raises(AttributeError, match="immutable"):
+        table.loc = coarse.loc
 
 
 def test_an_ordinary_hdf5_reader_understands_the_file(coarse_file: Path) -> None:
