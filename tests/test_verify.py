@@ -82,9 +82,10 @@ def hard_queries(table: ModeTable, count: int, seed: int) -> tuple[Tensor, Tenso
 @pytest.mark.parametrize("method", ["bilinear", "refined"])
 @pytest.mark.parametrize("name", TABLES)
 def test_no_query_exceeds_its_cells_bound(name: str, method: Method) -> None:
+    """Ten million on the shipped table, five a method; a quarter of a million on each other table and method."""
     table, result = table_named(name), verified(name, method)
-    for seed in range(4):
-        loc, scale = hard_queries(table, 60_000, seed)
+    for seed in range(50 if name == "default" else 3):
+        loc, scale = hard_queries(table, 100_000 if name == "default" else 80_000, seed)
         seen, _ = errors(table, method, loc, scale)
         assert float(seen.max()) <= result.bound
         inside = table.bounds.contain(loc, scale)
@@ -327,7 +328,7 @@ def test_the_closed_form_start_is_monotone_and_rounds_as_assumed() -> None:
 
 def test_exact_method_over_the_plane() -> None:
     bound, _ = exact_error(None)
-    assert bound <= 4.6e-7
+    assert bound <= eager.EXACT_BOUND
     rng = np.random.default_rng(6)
     loc = np.exp(rng.uniform(-100, 4, 400_000)).astype(np.float32)
     scale = np.where(
