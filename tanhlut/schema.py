@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 SCHEMA = "tanhlut-table"
 VERSION = 1
 USER_BLOCK = 512
-HEADER_WORDS = "tanhlut table 1 sha256 "
+HEADER_KIND = "tanhlut table "
+HEADER_WORDS = f"{HEADER_KIND}{VERSION} sha256 "
 
 QUANTITY = "mode"
 VALUE, LOC, SCALE = "value", "loc", "scale"

@@ -173,8 +173,9 @@ def _read(path: str | os.PathLike[str]) -> bytes:
         raise TableError(f"is not a path ({error})") from error
     block, body = data[: schema.USER_BLOCK], data[schema.USER_BLOCK :]
     if not block.startswith(schema.HEADER_WORDS.encode()):
-        kind = schema.HEADER_WORDS.split(" sha256")[0]
-        raise TableError(f"does not begin with {kind!r}: not a table file of this version; {_REBUILD}")
+        if block.startswith(schema.HEADER_KIND.encode()):
+            raise TableError(f"is a table file of another schema version: upgrade tanhlut, or {_REBUILD}")
+        raise TableError(f"does not begin with {schema.HEADER_KIND!r}: not a table file; {_REBUILD}")
     if block != schema.header(body):
         found = hashlib.sha256(body).hexdigest()
         raise TableError(f"is damaged or was edited (its bytes have SHA-256 {found}, not the header's): {_REBUILD}")

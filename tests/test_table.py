@@ -32,7 +32,7 @@ def replace(name: str, array: np.ndarray, **options: object) -> Callable[[h5py.F
     return change
 
 
-def refused(path: Path, *words: str) -> None:
+def check_refused(path: Path, *words: str) -> None:
     with pytest.raises(TableError) as caught:
         ModeTable.load(path)
     for word in (str(path), *words):
@@ -73,34 +73,34 @@ def test_every_flipped_byte_is_refused(coarse_file: Path) -> None:
         damaged = bytearray(whole)
         damaged[spot] ^= 1 << int(rng.integers(8))
         coarse_file.write_bytes(damaged)
-        refused(coarse_file)
+        check_refused(coarse_file)
 
 
 def test_truncated_or_extended(coarse_file: Path) -> None:
     whole = coarse_file.read_bytes()
     for size in [0, 1, 511, 512, 513, 1000, len(whole) // 2, len(whole) - 1]:
         coarse_file.write_bytes(whole[:size])
-        refused(coarse_file, "tablegen build")
+        check_refused(coarse_file, "tablegen build")
     coarse_file.write_bytes(whole + b"\0")
-    refused(coarse_file, "damaged")
+    check_refused(coarse_file, "damaged")
 
 
 def test_not_a_table_at_all(tmp_path: Path, coarse_file: Path) -> None:
-    refused(tmp_path / "missing.h5", "cannot be read")
-    refused(tmp_path, "not a regular file")
+    check_refused(tmp_path / "missing.h5", "cannot be read")
+    check_refused(tmp_path, "not a regular file")
     text = tmp_path / "notes.txt"
     text.write_text("loc,scale\n0.2,1.0\n")
-    refused(text, "not a table file")
+    check_refused(text, "not a table file")
     plain = tmp_path / "plain.h5"
     with h5py.File(plain, "w") as file:
         file["mode/value"] = np.zeros((2, 2))
-    refused(plain, "not a table file")
+    check_refused(plain, "not a table file")
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    refused(pipe, "not a regular file")
+    check_refused(pipe, "not a regular file")
     body = b"not HDF5 at all"
     coarse_file.write_bytes(schema.header(body) + body)
-    refused(coarse_file, "not readable as HDF5")
+    check_refused(coarse_file, "not readable as HDF5")
     with pytest.raises(TableError, match="not a path"):
         ModeTable.load("a\0b")
 
@@ -108,24 +108,26 @@ def test_not_a_table_at_all(tmp_path: Path, coarse_file: Path) -> None:
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
 def test_an_unreadable_file(coarse_file: Path) -> None:
     coarse_file.chmod(0)
-    refused(coarse_file, "cannot be read", "Permission denied")
+    check_refused(coarse_file, "cannot be read", "Permission denied")
 
 
 def test_newer_and_foreign_schemas(coarse_file: Path) -> None:
     edit(coarse_file, lambda file: file.attrs.__setitem__("schema_version", np.int64(2)))
-    refused(coarse_file, "schema_version", "upgrade tanhlut")
+    check_refused(coarse_file, "schema_version", "upgrade tanhlut")
     edit(coarse_file, lambda file: file.attrs.__setitem__("schema_version", np.int64(0)))
-    refused(coarse_file, "schema_version", "tablegen build")
+    check_refused(coarse_file, "schema_version", "tablegen build")
     edit(coarse_file, lambda file: file.attrs.__setitem__("schema", "other"))
-    refused(coarse_file, "'other'")
+    check_refused(coarse_file, "'other'")
+    coarse_file.write_bytes(coarse_file.read_bytes().replace(b"tanhlut table 1", b"tanhlut table 2", 1))
+    check_refused(coarse_file, "another schema version", "upgrade tanhlut")
 
 
 @pytest.mark.parametrize("name", [*schema.METADATA, "digest", "schema", "schema_version"])
 def test_missing_or_mistyped_attributes(name: str, coarse_file: Path) -> None:
     edit(coarse_file, lambda file: file.attrs.__setitem__(name, np.zeros(3)))
-    refused(coarse_file, name)
+    check_refused(coarse_file, name)
     edit(coarse_file, lambda file: file.attrs.__delitem__(name))
-    refused(coarse_file, name, "missing")
+    check_refused(coarse_file, name, "missing")
 
 
 @pytest.mark.parametrize(
@@ -134,12 +136,12 @@ def test_missing_or_mistyped_attributes(name: str, coarse_file: Path) -> None:
 )
 def test_senseless_claims(name: str, value: float, coarse_file: Path) -> None:
     edit(coarse_file, lambda file: file.attrs.__setitem__(name, value))
-    refused(coarse_file)
+    check_refused(coarse_file)
 
 
 def test_a_claim_that_does_not_match_the_digest(coarse_file: Path) -> None:
     edit(coarse_file, lambda file: file.attrs.__setitem__("tolerance", 0.05))
-    refused(coarse_file, "digest")
+    check_refused(coarse_file, "digest")
 
 
 def test_wrong_arrays(coarse: ModeTable, coarse_file: Path) -> None:
@@ -175,7 +177,7 @@ def test_wrong_arrays(coarse: ModeTable, coarse_file: Path) -> None:
     for name, array, word in cases:
         coarse_file.write_bytes(whole)
         edit(coarse_file, replace(name, array))
-        refused(coarse_file, word)
+        check_refused(coarse_file, word)
 
 
 def test_storage_tricks(coarse: ModeTable, coarse_file: Path, tmp_path: Path) -> None:
@@ -229,7 +231,7 @@ def test_storage_tricks(coarse: ModeTable, coarse_file: Path, tmp_path: Path) ->
     for trick, word in tricks.items():
         coarse_file.write_bytes(whole)
         edit(coarse_file, trick)
-        refused(coarse_file, word)
+        check_refused(coarse_file, word)
 
 
 def test_what_does_not_matter_may_change(coarse: ModeTable, coarse_file: Path) -> None:
@@ -279,7 +281,7 @@ def test_a_certificate_that_was_touched_or_moved(coarse: ModeTable, coarse_file:
     for change, word in cases:
         coarse_file.write_bytes(whole)
         edit(coarse_file, change)
-        refused(coarse_file, word)
+        check_refused(coarse_file, word)
 
 
 def test_the_default_is_found_small_and_loaded_once() -> None:
