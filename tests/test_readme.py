@@ -23,3 +23,12 @@ def test_the_shell_example() -> None:
     import tanhlut
 
     assert f"prints `{tanhlut.mode(0.2, 1.0)!r}`" in README
+
+
+def test_the_data_are_those_described() -> None:
+    import tanhlut
+
+    digest = tanhlut.ModeTable.default().digest
+    data = Path(__file__).parent.parent / "data"
+    assert digest in (data / "README.md").read_text()
+    assert digest in (data / "exhaustive" / "bfloat16-refined.json").read_text()
