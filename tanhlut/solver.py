@@ -36,9 +36,9 @@ def solve_mode(loc: Array, scale: Array, *, solver: Solver = "adam") -> Array:
         solver: ``"adam"`` or ``"newton"``; they agree to 1e-12 and differ in cost (see the module).
 
     Returns:
-        float64 of the broadcast shape, a tensor if loc or scale is one, else a NumPy array. ±0.0 in loc picks the
-        side; NaN or scale < 0 gives NaN. Not differentiable: use `tanhlut.mode` for gradients. Each element's value
-        is independent of its batch.
+        float64 of the broadcast shape, a tensor if loc or scale is one, else a NumPy array (a scalar if 0-d).
+        ±0.0 in loc picks the side; NaN or scale < 0 gives NaN. Not differentiable: use `tanhlut.mode` for gradients.
+        Each element's value is independent of its batch.
 
     Raises:
         ValueError: unknown solver.
@@ -54,7 +54,7 @@ def solve_mode(loc: Array, scale: Array, *, solver: Solver = "adam") -> Array:
         x = solvers[solver](m, s, delta)
         _prove(x, m, delta)
         y = equation.unfold(equation.tanh_parts(x)[0], wide_loc)
-    return y if is_torch else y.numpy()  # type: ignore[return-value]
+    return y if is_torch else y.numpy()[()]  # type: ignore[return-value]
 
 
 def _float64(value: Tensor | NDArray[np.float64]) -> Tensor:
