@@ -216,15 +216,12 @@ def _to_bounds(y: Tensor, low: Tensor | float, high: Tensor | float) -> Tensor:
 
     mid is built to be −0.0 when low = −high, the one number that adds to anything, ±0.0 included, without a trace.
     """
-    if isinstance(low, float) and isinstance(high, float):
-        if (low, high) == (-1.0, 1.0):
-            return y
-        low, high = (torch.full((), bound, dtype=y.dtype, device=y.device) for bound in (low, high))
-    else:
-        low, high = (
-            bound.to(y.dtype) if isinstance(bound, Tensor) else torch.full((), bound, dtype=y.dtype, device=y.device)
-            for bound in (low, high)
-        )
+    if isinstance(low, float) and isinstance(high, float) and (low, high) == (-1.0, 1.0):
+        return y
+    low, high = (
+        bound.to(y.dtype) if isinstance(bound, Tensor) else torch.full((), bound, dtype=y.dtype, device=y.device)
+        for bound in (low, high)
+    )
     half = 0.5 * high - 0.5 * low
     mid = -(-0.5 * low + -0.5 * high)
     result = torch.maximum(torch.minimum(half * y + mid, high), low)
