@@ -78,7 +78,7 @@ def test_odd_bitwise_and_in_range(pairs: list[tuple[float, float]], method: str,
 @given(any_loc, any_loc, any_scale, any_scale, methods)
 def test_increasing(loc: float, other_loc: float, scale: float, other_scale: float, method: str) -> None:
     """In loc, and for loc ≥ 0 in scale, up to the method's rounding (neighbouring floats may swap by an ulp or two)."""
-    low, high = sorted((loc, other_loc))
+    low, high = sorted((loc, other_loc), key=lambda x: (x, np.copysign(1.0, x)))  # −0.0 comes before 0.0: they differ
     narrow, wide = sorted((scale, other_scale))
     slack = 3e-7
     a, b, c = mode(np.float32([low, high, abs(high)]), np.float32([narrow, narrow, wide]), method=method)
