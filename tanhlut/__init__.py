@@ -9,6 +9,7 @@
 `certify` a proven bound of any answer's error.
 """
 
+from tanhlut.backends import backends, warmup
 from tanhlut.certificate import certify
 from tanhlut.distribution import TanhNormal
 from tanhlut.errors import MissingExtraError, TableError
@@ -24,9 +25,11 @@ __all__ = [
     "ModeTable",
     "TableError",
     "TanhNormal",
+    "backends",
     "certify",
     "is_bimodal",
     "mode",
     "pre_tanh_mode",
     "solve_mode",
+    "warmup",
 ]

@@ -27,7 +27,9 @@ def main(arguments: list[str] | None = None) -> int:
     words: Iterable[str] = options.pairs or (word for line in sys.stdin for word in line.split())
     try:
         for loc, scale in _pairs(words):
-            print(repr(mode(loc, scale, options.low, options.high, method=options.method)), flush=not options.pairs)
+            # Plain torch: a compiler would take longer to load than these few numbers to compute.
+            y = mode(loc, scale, options.low, options.high, method=options.method, backend="eager")
+            print(repr(y), flush=not options.pairs)
     except ValueError as error:
         print(f"python -m tanhlut: {error}", file=sys.stderr)
         return 2

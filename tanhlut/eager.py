@@ -42,6 +42,11 @@ def evaluate(loc: Tensor, scale: Tensor, method: Method, grid: Grid | None) -> T
     return equation.unfold(y.reshape(loc.shape), loc)
 
 
+def compute_dtype(dtype: torch.dtype) -> torch.dtype:
+    """The dtype of the arithmetic: float64 for itself, float32 for the rest."""
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
 def _exact(m: Tensor, s: Tensor, delta: Tensor) -> Tensor:
     return _halley(equation.closed_form_start(m, delta), m, s, delta, STEPS_AFTER_CLOSED_FORM[m.dtype])
 

@@ -34,7 +34,7 @@ _SQRT_HALF = {
 # denominator below; above, from exp(−2x). Relative truncation error at the seam, where it is largest: 1.5e-8 for
 # float32 (cut after 11), 1.3e-17 for float64 (19), measured with mpmath.
 SEAM = 1.25
-_DENOMINATORS = {
+DENOMINATORS = {
     torch.float32: (11.0, 9.0, 7.0, 5.0, 3.0),
     torch.float64: (19.0, 17.0, 15.0, 13.0, 11.0, 9.0, 7.0, 5.0, 3.0),
 }
@@ -65,7 +65,7 @@ def tanh_parts(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """tanh x, 1 − tanh² x and x − tanh x for x ≥ 0, each to a few ulp *relative* (no cancellation at either end)."""
     z = x * x
     r = torch.zeros_like(x)
-    for k in _DENOMINATORS[x.dtype]:
+    for k in DENOMINATORS[x.dtype]:
         r = z / (k + r)
     near_gap = x * (r / (1.0 + r))  # x − tanh x, since tanh x = x/(1 + r)
     near_tanh = x - near_gap

@@ -1,4 +1,4 @@
-"""Looking modes up: the choice of method and table, gradients, action bounds. The public functions are here.
+"""Looking modes up: kinds of arguments, method and table, action bounds. The public functions are here.
 
 Gradients are those of the implicit function theorem (`equation.partials`), computed from the value: no method's own
 rounding or interpolation is differentiated, and the backward pass is itself differentiable.
@@ -10,20 +10,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tanhlut import eager, equation
+from tanhlut import equation
 from tanhlut.arrays import ArrayLike, unify
-from tanhlut.eager import EXACT_BOUND, METHODS, Method
+from tanhlut.dispatch import BACKENDS, squashed_mode, traced
+from tanhlut.eager import EXACT_BOUND, METHODS, Method, compute_dtype
 from tanhlut.grid import Axis, Bounds, Grid
+from tanhlut.shortcut import HIGH, LOW, quick
 from tanhlut.table import ModeTable
-
-BACKENDS = ("auto", "eager")
 
 
 def mode(
     loc: ArrayLike,
     scale: ArrayLike,
-    low: ArrayLike = -1.0,
-    high: ArrayLike = 1.0,
+    low: ArrayLike = LOW,
+    high: ArrayLike = HIGH,
     *,
     method: Method = "refined",
     table: ModeTable | None = None,
@@ -39,8 +39,10 @@ def mode(
         method: ``"refined"`` (table and one Halley step; as good as exact), ``"bilinear"`` (table only; error up to
             the table's tolerance · (high − low)/2) or ``"exact"`` (no table).
         table: a `ModeTable`, by default the shipped one. Outside its bounds the answer is that of ``"exact"``.
-        backend: ``"auto"`` or ``"eager"`` (plain torch operations).
-        out: tensor or array of the result's shape and dtype to write to; it is returned. Not differentiable.
+        backend: ``"cpu"``, ``"gpu"`` (compiled), ``"eager"`` (torch operations) or ``"auto"``: the fastest of them that
+            serves; under torch.compile and torch.export always ``"eager"``. See `tanhlut.backends`.
+        out: tensor or array of the result's shape and dtype to write to; it is returned. Not differentiable. A
+            compiled backend allocates nothing then, if it is contiguous and apart from loc and scale.
 
     Returns:
         The mode: same kind, dtype and device as the arguments, within [low, high]. mode(−loc) = −mode(loc) bitwise
@@ -48,16 +50,20 @@ def mode(
         scale is NaN, where scale < 0 or where not low < high.
 
     Raises:
-        ValueError: unknown method or backend, shapes that do not broadcast; for Python floats also scale < 0, and
-            for Python-float bounds not low < high.
+        ValueError: unknown method or backend, a named backend that cannot serve, shapes that do not broadcast; for
+            Python floats also scale < 0, and for Python-float bounds not low < high.
         TypeError: an unsupported kind or dtype.
+        ImportError: a named backend that is not installed.
     """
+    result = None if backend == "eager" else quick(loc, scale, low, high, method, table, backend, out)
+    if result is not None:
+        return result
     _check_choice("method", method, METHODS)
     _check_choice("backend", backend, BACKENDS)
     (wide_loc, wide_scale, low_, high_), restore = unify(loc, scale, low, high)
     _check_numbers(scale, low, high)
     loc_, scale_ = cast(Tensor, wide_loc), cast(Tensor, wide_scale)
-    y = _squashed_mode(loc_, scale_, method, _grid(table, method, loc_.dtype, loc_.device))
+    y = squashed_mode(loc_, scale_, method, table, backend)
     result = restore(_to_bounds(y, low_, high_).to(loc_.dtype))
     return result if out is None else _write(out, result)
 
@@ -74,7 +80,7 @@ def pre_tanh_mode(
     (wide_loc, wide_scale), restore = unify(loc, scale)
     _check_numbers(scale, -1.0, 1.0)
     loc_, scale_ = cast(Tensor, wide_loc), cast(Tensor, wide_scale)
-    y = _squashed_mode(loc_, scale_, method, _grid(table, method, loc_.dtype, loc_.device))
+    y = squashed_mode(loc_, scale_, method, table, "auto")
     scale_ = scale_.to(y.dtype)
     return restore((loc_.to(y.dtype) + 2.0 * scale_ * scale_ * y).to(loc_.dtype))
 
@@ -107,11 +113,12 @@ class ModeLookup(torch.nn.Module):
         super().__init__()
         _check_choice("method", method, METHODS)
         self.method = method
+        self._table: ModeTable | None = None
         self.bounds: Bounds | None = None
         self._error_bound: float | None = EXACT_BOUND
         if method == "exact":
             return
-        table = ModeTable.default() if table is None else table
+        self._table = table = ModeTable.default() if table is None else table
         self._error_bound = table.certificates[method].bound if method in table.certificates else None
         self.bounds = table.bounds
         self.columns = len(table.scale)
@@ -121,11 +128,15 @@ class ModeLookup(torch.nn.Module):
                 self.register_buffer(f"{name}_{_suffix(dtype)}", part.clone(), persistent=False)
         self.register_buffer("values", grid.values.clone(), persistent=False)
 
-    def forward(self, loc: Tensor, scale: Tensor, low: Tensor | float = -1.0, high: Tensor | float = 1.0) -> Tensor:
+    def forward(self, loc: Tensor, scale: Tensor, low: Tensor | float = LOW, high: Tensor | float = HIGH) -> Tensor:
         """The mode of tensors loc, scale, as `mode` gives it."""
+        result = quick(loc, scale, low, high, self.method, self._table, "auto", None)
+        if result is not None:
+            return cast(Tensor, result)
         (wide_loc, wide_scale, low_, high_), _ = unify(loc, scale, low, high)
         loc_, scale_ = cast(Tensor, wide_loc), cast(Tensor, wide_scale)
-        y = _squashed_mode(loc_, scale_, self.method, self._grid(_compute_dtype(loc_.dtype)))
+        grid = self._grid(compute_dtype(loc_.dtype)) if traced() or not (loc_.is_cpu or loc_.is_cuda) else None
+        y = squashed_mode(loc_, scale_, self.method, self._table, "auto", grid)
         return _to_bounds(y, low_, high_).to(loc_.dtype)
 
     @property
@@ -154,57 +165,6 @@ class ModeLookup(torch.nn.Module):
 
     def extra_repr(self) -> str:
         return f"method={self.method!r}, bounds={self.bounds}"
-
-
-class _Implicit(torch.autograd.Function):
-    """Any method's value, with the implicit function theorem's gradients."""
-
-    @staticmethod
-    def forward(loc: Tensor, scale: Tensor, method: Method, grid: Grid | None) -> Tensor:
-        return eager.evaluate(loc, scale, method, grid)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        ctx.save_for_backward(inputs[1], output)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> tuple[Tensor, Tensor, None, None]:
-        scale, y = ctx.saved_tensors
-        by_loc, by_scale = equation.partials(y, scale)
-        return grads[0] * by_loc, grads[0] * by_scale, None, None
-
-    @staticmethod
-    def vmap(info: Any, in_dims: Any, loc: Tensor, scale: Tensor, method: Method, grid: Grid | None) -> Any:
-        """Element-wise with equal shapes: put the mapped dimension first and call again."""
-        tensors = [
-            tensor.expand(info.batch_size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
-            for tensor, dim in zip((loc, scale), in_dims[:2], strict=True)
-        ]
-        return _Implicit.apply(*tensors, method, grid), 0
-
-
-def _squashed_mode(loc: Tensor, scale: Tensor, method: Method, grid: Grid | None) -> Tensor:
-    """The mode on (−1, 1), in the compute dtype. The seam where other backends will plug in."""
-    dtype = _compute_dtype(loc.dtype)
-    loc, scale = torch.broadcast_tensors(loc.to(dtype), scale.to(dtype))
-    if torch.is_grad_enabled() and (loc.requires_grad or scale.requires_grad):
-        return cast(Tensor, _Implicit.apply(loc, scale, method, grid))
-    return eager.evaluate(loc, scale, method, grid)
-
-
-def _grid(table: ModeTable | None, method: Method, dtype: torch.dtype, device: torch.device) -> Grid | None:
-    if method == "exact":
-        return None
-    return (ModeTable.default() if table is None else table).grid(_compute_dtype(dtype), device)
-
-
-# Tracing takes the table as a constant. This is all that torch.compiler.assume_constant_result does, but for
-# importing torch._dynamo, which would make `import tanhlut` three seconds slower.
-_grid._dynamo_marked_constant = True  # type: ignore[attr-defined]
-
-
-def _compute_dtype(dtype: torch.dtype) -> torch.dtype:
-    return torch.float64 if dtype == torch.float64 else torch.float32
 
 
 def _suffix(dtype: torch.dtype) -> str:

@@ -10,11 +10,11 @@ import io
 import json
 import os
 import stat
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from tanhlut import schema
 from tanhlut.eager import EXACT_BOUND
 from tanhlut.errors import TableError
 from tanhlut.grid import Axis, Bounds, Grid, delta_nodes
+from tanhlut.packed import Packed, pack
 from tanhlut.schema import Certificate
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class ModeTable:
         self.metadata: Mapping[str, float | str]
         self.digest: str
         self.certificates: Mapping[str, Certificate]
-        self._grids: dict[tuple[torch.dtype, torch.device], Grid]
+        self._kept: dict[object, Any]
         self.__dict__.update(
             loc=loc,
             scale=scale,
@@ -80,7 +81,7 @@ class ModeTable:
             metadata=MappingProxyType(dict(metadata)),
             digest=digest,
             certificates=MappingProxyType(proven),
-            _grids={},
+            _kept={},
         )
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -126,16 +127,35 @@ class ModeTable:
 
     def grid(self, dtype: torch.dtype, device: torch.device) -> Grid:
         """The table as tensors for arithmetic in `dtype` on `device`; made once for each pair."""
-        key = (dtype, device)
-        if key not in self._grids:
-            self._grids[key] = Grid(
-                Axis.of(self.loc, dtype, device),
-                Axis.of(delta_nodes(self.scale), dtype, device),
-                torch.from_numpy(self.values.copy()).flatten().to(device),
-                len(self.scale),
-                self.bounds,
-            )
-        return self._grids[key]
+        return cast(
+            Grid,
+            self.kept(
+                (dtype, device),
+                lambda: Grid(
+                    Axis.of(self.loc, dtype, device),
+                    Axis.of(delta_nodes(self.scale), dtype, device),
+                    torch.from_numpy(self.values.copy()).flatten().to(device),
+                    len(self.scale),
+                    self.bounds,
+                ),
+            ),
+        )
+
+    def kept(self, key: object, make: Callable[[], object]) -> object:
+        """`make()`, made once for each key and kept as long as the table: its forms for one backend or another."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        return self._kept[key]
+
+    @cached_property
+    def packed(self) -> Packed | None:
+        """The table for compiled backends; None where its axes are not laid out as they need it."""
+        return pack(self.loc, delta_nodes(self.scale), self.values, self.bounds)
+
+    @cached_property
+    def address(self) -> int:
+        """Where `packed` is in memory: what the cpu backend wants. 0 if there is none."""
+        return 0 if self.packed is None else self.packed.address
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ModeTable, (

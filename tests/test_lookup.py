@@ -173,7 +173,7 @@ def test_out_is_written_and_returned() -> None:
         ((0.2, 1.0, 1.0, -1.0), {}, ValueError, "low = 1.0, high = -1.0.*low < high"),
         ((0.2, 1.0, 1.0, NAN), {}, ValueError, "low < high"),
         ((0.2, 1.0), {"method": "best"}, ValueError, "'best'.*'bilinear', 'refined', 'exact'"),
-        ((0.2, 1.0), {"backend": "tpu"}, ValueError, "'tpu'.*'auto', 'eager'"),
+        ((0.2, 1.0), {"backend": "tpu"}, ValueError, "'tpu'.*'auto', 'eager', 'cpu', 'gpu'"),
         ((torch.zeros(3), torch.ones(2)), {}, ValueError, r"\(3,\), \(2,\) do not broadcast"),
         ((np.zeros(3), np.ones(2)), {}, ValueError, r"\(3,\), \(2,\) do not broadcast"),
         ((torch.zeros(3), np.ones(3)), {}, TypeError, "mixed.*from_numpy"),

@@ -118,7 +118,7 @@ def test_export_with_a_dynamic_batch(method: str) -> None:
     shapes = ({0: torch.export.Dim("batch")},)
     exported = torch.export.export(policy, (torch.randn(7, 3),), dynamic_shapes=shapes)
     observation = torch.randn(11, 3)
-    torch.testing.assert_close(exported.module()(observation), policy(observation), rtol=0, atol=0)
+    torch.testing.assert_close(exported.module()(observation), policy(observation), rtol=0, atol=4e-7)
 
 
 def test_copies_and_pickles() -> None:

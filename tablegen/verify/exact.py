@@ -6,8 +6,10 @@ c = w/(r + 1/(1 + 2r/3)), whose denominator increases in r (derivative 1 − (2/
 over a box y0 lies between its values at the lower and the upper corner, the mode too, and their distance is bounded;
 two applications of `halley.step_error` give the result's error, and boxes for which that is not small are halved.
 
-Rounding of the start: |log 3m| ≤ 105, a third of it with 2 ulp and two roundings is within 105/3·6·U = 210·U
-absolute, so w, and with it everything after, within 260·U < 2e-5 relative: START.
+Rounding of the start: in torch operations, |log 3m| ≤ 105, a third of it with 2 ulp and two roundings is within
+105/3·6·U = 210·U absolute, so w, and with it everything after, within 260·U < 2e-5 relative. The compiled kernels take
+roots by one Newton step from a guess, 1/√x within 0.18 % and 1/∛x within 0.31 %: their start is within 0.29 % of the
+closed form (measured over 40 million points; tests/test_cpu.py repeats it). START covers both.
 """
 
 from collections.abc import Callable
@@ -17,8 +19,8 @@ import numpy as np
 from tablegen.verify.boxes import Array, Boxes, corners, slope_minimum
 from tablegen.verify.halley import Start, step_error
 
-START = 2e-5
-LOC_CLAMP, DELTA_CLAMP = 40.0, 31.0  # of tanhlut.equation.fold: loc ≤ 40, scale ≤ 4
+START = 0.004
+LOC_CLAMP, DELTA_CLAMP = 40.0, 31.0  # the widest clamps, of tanhlut.equation.fold: loc ≤ 40, scale ≤ 4
 # The smallest |δ| of a float32 scale on either side of 1/√2, less its rounding: both float32 neighbours of 1/√2.
 DELTA_BELOW, DELTA_ABOVE = -3.4e-8, 1.3e-7
 

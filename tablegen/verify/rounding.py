@@ -13,7 +13,12 @@ The lookup computes, for float32 loc and scale,
     low = y00 + (y01 − y00)·v, high alike       the difference, the product: 2·U of v·(y01 − y00); the sum: U·low
     low + (high − low)·u                        the same again
 
-so with rise_m, rise_s the largest rise of the four corner values along each axis and y their largest value, the result
+The kernels (tanhlut.cpu, tanhlut.gpu) round less: δ once, the weight once, each lerp's product not at all. Their weight
+is that of nodes where equal division puts them, from which the table's nodes are at most 1·U relative (tanhlut.packed
+refuses tables of which that is not true); a rounding of the cell's number at its edge extends a cell by t·U of it,
+t ≤ the cells of the quarter octave that it lies in, which is at most U·y/4. So:
+
+With rise_m, rise_s the largest rise of the four corner values along each axis and y their largest value, the result
 differs from exact interpolation between exact nodes, at an argument off by (NODE_M, (EXCESS + NODE)·U), by at most
 2·U·y + 6·U·(rise_m + rise_s), and the argument's own error costs m·y_m and |δ|·y_s of it. Both products are at most y
 (y_m = q/D, y_s = y·q/D; D = φ + m·q/y ≥ m·q/y; for δ < 0, D = y² − δ·q ≥ |δ|·q; for δ > 0, δ ≤ A/y and

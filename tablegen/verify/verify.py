@@ -31,7 +31,8 @@ from tanhlut.table import ModeTable
 ASSUMPTIONS = (
     "IEEE 754 float32 and float64, rounded to nearest, subnormals kept or flushed",
     "torch.log in float64 within 2 ulp (measured 0.5); torch.exp in float32 within 4·2^-24 (measured 1.06·2^-24)",
-    "the lookup runs the operations of tanhlut.grid, eager and equation; fused multiply-adds are allowed",
+    "the lookup runs the operations of tanhlut.grid, eager and equation, or of tanhlut.cpu or gpu; fused multiply-adds "
+    "are allowed",
     "float64 formulas of a few dozen operations are within a relative 1e-12 of exact ones, which every bound is given",
 )
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tablegen.verify.boxes import Array
-from tanhlut import eager
+from tanhlut import mode
 from tanhlut.certificate import enclose_mode
 from tanhlut.eager import Method
 from tanhlut.table import ModeTable
@@ -46,21 +46,23 @@ def search(table: ModeTable, method: Method, m: Array, delta: Array, seed: int =
 
 
 def worst_of(table: ModeTable, method: Method, loc: Tensor, scale: Tensor) -> Witness:
-    """The query of float32 tensors whose answer is off most, by the lookup that really runs."""
+    """The query of float32 tensors whose answer is off most, by the lookups that really run: eager and compiled."""
     worst = Witness(0.0, 0.0, 0.0)
-    for i in range(0, len(loc), _BLOCK):
-        block = slice(i, i + _BLOCK)
-        error = torch.nan_to_num(errors(table, method, loc[block], scale[block])[0])
-        k = int(error.argmax())
-        if float(error[k]) > worst.error:
-            worst = Witness(float(loc[i + k]), float(scale[i + k]), float(error[k]))
+    for backend in ("eager", "auto"):
+        for i in range(0, len(loc), _BLOCK):
+            block = slice(i, i + _BLOCK)
+            error = torch.nan_to_num(errors(table, method, loc[block], scale[block], backend)[0])
+            k = int(error.argmax())
+            if float(error[k]) > worst.error:
+                worst = Witness(float(loc[i + k]), float(scale[i + k]), float(error[k]))
     return worst
 
 
-def errors(table: ModeTable, method: Method, loc: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+def errors(
+    table: ModeTable, method: Method, loc: Tensor, scale: Tensor, backend: str = "auto"
+) -> tuple[Tensor, Tensor]:
     """(at least, at most) |float32 answer − mode| for float32 queries, in float64."""
-    grid = None if method == "exact" else table.grid(torch.float32, torch.device("cpu"))
-    y = eager.evaluate(loc, scale, method, grid).abs().double()
+    y = mode(loc, scale, method=method, table=table, backend=backend).abs().double()
     low, high = enclose_mode(loc.abs().double(), scale.double())
     return torch.maximum(low - y, y - high).clamp(min=0.0), torch.maximum(high - y, y - low)
 

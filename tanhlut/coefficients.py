@@ -1,0 +1,95 @@
+"""The numbers of the compiled kernels (cpu.py, gpu.py), each with where it comes from.
+
+The kernels compute what `equation` says in fewer operations: one rational instead of a continued fraction, an exp of
+their own, approximate roots for the start. tests/test_coefficients.py derives every number here again with mpmath.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+
+from tanhlut import equation
+
+
+class Coefficients(NamedTuple):
+    """What a Halley step needs in one precision, as Python numbers."""
+
+    # Beyond either, the mode is within 3e-14 (float32), 2e-35 (float64) of ±1, and exp(−2x) does not underflow.
+    loc_saturation: float
+    scale_saturation: float
+    # x·coth x − 1 = z·N(z)/P(z), z = x²; Q = P + z·N, highest power first.
+    numerator: tuple[float, ...]
+    denominator: tuple[float, ...]
+    # exp(−2x) = 2^n·2^f, f in [−½, ½]: −2·log2(e) in two parts, the number that rounds when added, and 2^f by the
+    # polynomial of least relative error in numbers of the precision (9.4e-8 and 5e-17), highest power first.
+    exp_high: float
+    exp_low: float
+    rounder: float
+    exp2: tuple[float, ...]
+    mantissa_bits: int
+
+
+def convergent(denominators: Sequence[float]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """(N, Q) of z/(a + z/(b + …)) = z·N/P and Q = P + z·N, highest power first; `denominators` from the innermost.
+
+    The coefficients are integers below 2^53, positive, so evaluating them loses nothing to cancellation.
+    """
+    numerator, denominator = [0], [1]  # lowest power first; the fraction is numerator/denominator
+    for k in map(int, denominators):
+        width = max(len(numerator), len(denominator))
+        above, below = (part + [0] * (width - len(part)) for part in (numerator, denominator))
+        numerator, denominator = [0, *denominator], [k * low + high for high, low in zip(above, below, strict=True)]
+    width = max(len(numerator), len(denominator))
+    above, below = (part + [0] * (width - len(part)) for part in (numerator, denominator))
+    whole = [p + q for p, q in zip(above, below, strict=True)]
+    return tuple(map(float, reversed(numerator[1:]))), tuple(map(float, reversed(whole)))
+
+
+SINGLE = Coefficients(
+    16.0,
+    3.0,
+    *convergent(equation.DENOMINATORS[torch.float32]),
+    -2.885390043258667,
+    -3.851926067000022e-08,
+    1.5 * 2.0**23,
+    (
+        0.0013269515475258231,
+        0.009671290405094624,
+        0.0555071085691452,
+        0.24022246897220612,
+        0.6931470036506653,
+        1.0,
+    ),
+    23,
+)
+
+DOUBLE = Coefficients(
+    equation.LOC_SATURATION,
+    equation.SCALE_SATURATION,
+    *convergent(equation.DENOMINATORS[torch.float64]),
+    -2.8853900817779268,
+    -4.0710547481862066e-17,
+    1.5 * 2.0**52,
+    (
+        4.435282706957277e-10,
+        7.074105613508143e-09,
+        1.0178198021671931e-07,
+        1.32154330896764e-06,
+        1.5252733489988525e-05,
+        0.00015403530462514432,
+        0.0013333558146789923,
+        0.009618129107588335,
+        0.055504108664819925,
+        0.24022650695910155,
+        0.6931471805599453,
+        1.0,
+    ),
+    52,
+)
+
+# First guesses from a float32's bits b, right to a few per cent, which one Newton step squares: 1/√x is about
+# INVERSE_ROOT − b/2, 1/∛x about INVERSE_CUBE_ROOT − b/3 (a straight line through the logarithm: Lomont 2003).
+INVERSE_ROOT = 0x5F375A86
+INVERSE_CUBE_ROOT = 0x54A2FA8C
+SMALLEST_CUBE = 1e-30  # keeps 1/x in range; what is lost is far below the start's error

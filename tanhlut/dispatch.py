@@ -1,0 +1,243 @@
+"""Who computes: the one place that chooses a backend, by device, dtype, and whether torch is tracing.
+
+    eager   torch operations, on any device: what is traced under torch.compile and torch.export
+    cpu     compiled by numba, for CPU tensors, NumPy arrays and Python floats
+    gpu     compiled by Triton, for CUDA tensors up to float32
+
+"auto" takes the compiled backend of the device and falls back to eager where that cannot serve; a named backend raises
+where it cannot. Gradients, forward and backward, are those of the implicit function theorem whoever computed the value.
+"""
+
+import os
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import torch
+from torch import Tensor
+from torch._C import _functorch, _get_tracing_state, _len_torch_dispatch_stack
+from torch.autograd import forward_ad
+
+from tanhlut import eager, equation, parallel
+from tanhlut.eager import METHODS, Method
+from tanhlut.grid import Grid
+from tanhlut.packed import NO_TABLE
+from tanhlut.table import ModeTable
+
+if TYPE_CHECKING:
+    from tanhlut.gpu import DeviceTable
+
+Name = Literal["eager", "cpu", "gpu"]
+NAMES: tuple[Name, ...] = ("eager", "cpu", "gpu")
+BACKENDS = ("auto", *NAMES)
+
+
+def squashed_mode(
+    loc: Tensor, scale: Tensor, method: Method, table: ModeTable | None, backend: str, grid: Grid | None = None
+) -> Tensor:
+    """The mode on (−1, 1) of broadcastable tensors of one dtype and device, in float64 for float64, else in float32.
+
+    Args:
+        table: by default the shipped one; not used by "exact".
+        grid: the table as buffers of a module, for when torch is tracing; by default the table's own.
+    """
+    dtype = eager.compute_dtype(loc.dtype)
+    loc, scale = torch.broadcast_tensors(loc.to(dtype), scale.to(dtype))
+    name = choose(loc, scale, method, table, backend)
+    if name != "eager":
+        grid = None
+    elif method != "exact" and grid is None:
+        grid = _grid(table, dtype, loc.device)
+    if name == "eager" or method == "exact":
+        table = None
+    elif table is None:
+        table = ModeTable.default()
+    if not traced() and transformed():
+        return cast(Tensor, _Transformable.apply(loc, scale, name, method, grid, table))
+    if torch.is_grad_enabled() and (loc.requires_grad or scale.requires_grad):
+        return cast(Tensor, _Implicit.apply(loc, scale, name, method, grid, table))
+    return _evaluate(loc, scale, name, method, grid, table)
+
+
+def choose(loc: Tensor, scale: Tensor, method: Method, table: ModeTable | None, backend: str) -> Name:
+    """The backend for tensors of one shape.
+
+    Raises:
+        ValueError: the backend that was asked for cannot serve them.
+        ImportError: it is not installed.
+    """
+    if backend == "eager" or (backend == "auto" and loc.device.type not in ("cpu", "cuda")):
+        return "eager"
+    wanted: Name = ("gpu" if loc.is_cuda else "cpu") if backend == "auto" else cast(Name, backend)
+    refusal = _refusal(loc, scale, None if method == "exact" else table, wanted)
+    if refusal is None:
+        return wanted
+    if backend == "auto":
+        return "eager"
+    raise refusal
+
+
+def cpu_kernels() -> Any:
+    """The module of kernels, or None. The first call compiles them, or loads what was compiled before."""
+    return _load_cpu()[0]
+
+
+def cpu_missing() -> str | None:
+    """Why the cpu backend cannot run here, or None."""
+    return _load_cpu()[1]
+
+
+@cache
+def gpu_missing() -> str | None:
+    """Why the gpu backend cannot run here, or None. With TRITON_INTERPRET=1 it runs on CPU tensors, slowly."""
+    if not torch.cuda.is_available() and os.environ.get("TRITON_INTERPRET") != "1":
+        return "torch sees no CUDA device"
+    try:
+        from tanhlut import gpu  # noqa: F401
+    except ImportError as error:
+        return f"Triton cannot be imported ({error}): pip install 'tanhlut[gpu]'"
+    return None
+
+
+def traced() -> bool:
+    """Whether torch is recording operations rather than running them: compile, export, fx, jit, fake tensors."""
+    return torch.compiler.is_compiling() or _len_torch_dispatch_stack() > 0 or _get_tracing_state() is not None
+
+
+def transformed() -> bool:
+    """Whether a torch.func transform or forward-mode differentiation is active."""
+    return _functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0
+
+
+def _grid(table: ModeTable | None, dtype: torch.dtype, device: torch.device) -> Grid:
+    return (ModeTable.default() if table is None else table).grid(dtype, device)
+
+
+# Tracing takes the table as a constant. This is all that torch.compiler.assume_constant_result does, but for
+# importing torch._dynamo, which would make `import tanhlut` three seconds slower.
+_grid._dynamo_marked_constant = True  # type: ignore[attr-defined]
+
+
+def _refusal(loc: Tensor, scale: Tensor, table: ModeTable | None, wanted: Name) -> Exception | None:
+    """Why `wanted` cannot serve, if so. Whether it is installed comes last: asking imports it."""
+    seen_through = wanted == "gpu" and torch.compiler.is_compiling()  # an operator that torch.compile knows
+    if not seen_through and (traced() or any(type(x) not in (Tensor, torch.nn.Parameter) for x in (loc, scale))):
+        return ValueError(f"backend {wanted!r} cannot be traced, nor serve tensor subclasses: use 'auto' or 'eager'")
+    if table is not None and table.packed is None:
+        return ValueError(
+            f"backend {wanted!r} needs a table whose cells divide quarter octaves equally, as `tablegen build` lays "
+            "them out: use 'auto' or 'eager', or rebuild the table"
+        )
+    if wanted == "cpu" and not loc.is_cpu:
+        return ValueError(f"backend 'cpu' serves CPU tensors, these are on {loc.device}: use 'auto' or move them")
+    missing = cpu_missing() if wanted == "cpu" else gpu_missing()
+    if missing is not None:
+        return ImportError(f"backend {wanted!r} cannot run here: {missing}")
+    if wanted == "gpu" and loc.dtype == torch.float64:
+        return ValueError("backend 'gpu' computes in float32 and would lose float64's digits: use 'auto' or 'eager'")
+    if wanted == "gpu" and not loc.is_cuda and os.environ.get("TRITON_INTERPRET") != "1":
+        return ValueError(f"backend 'gpu' serves CUDA tensors, these are on {loc.device}: use 'auto' or move them")
+    return None
+
+
+def _evaluate(
+    loc: Tensor, scale: Tensor, name: Name, method: Method, grid: Grid | None, table: ModeTable | None
+) -> Tensor:
+    if name == "eager":
+        return eager.evaluate(loc, scale, method, grid)
+    loc, scale = (tensor.resolve_neg().contiguous() for tensor in (loc, scale))
+    if name == "cpu":
+        out = torch.empty_like(loc)
+        launch(loc, scale, out, -1.0, 1.0, NO_TABLE.address if table is None else table.address, METHODS.index(method))
+        return out
+    return on_gpu(loc, scale, method, table)
+
+
+def on_gpu(
+    loc: Tensor,
+    scale: Tensor,
+    method: Method,
+    table: ModeTable | None,
+    low: float = -1.0,
+    high: float = 1.0,
+    out: Tensor | None = None,
+) -> Tensor:
+    """The gpu kernel on plain contiguous tensors of one shape, dtype and device."""
+    from tanhlut import gpu
+
+    where = None if table is None else _device_table(table, loc.device)
+    return gpu.mode(loc, scale, method, where, low, high, out)
+
+
+def _device_table(table: ModeTable, device: torch.device) -> "DeviceTable":
+    from tanhlut import gpu
+
+    assert table.packed is not None
+    packed = table.packed
+    return cast(gpu.DeviceTable, table.kept(("gpu", device), lambda: gpu.device_table(packed, device)))
+
+
+_device_table._dynamo_marked_constant = True  # type: ignore[attr-defined]
+
+
+def launch(loc: Tensor, scale: Tensor, out: Tensor, low: float, high: float, address: int, method: int) -> None:
+    """The cpu kernel on plain contiguous tensors of one shape and dtype, float32 or float64; `out` apart from them."""
+    kernels = cpu_kernels()
+    kernel = kernels.call32 if loc.dtype == torch.float32 else kernels.call64
+    a, b, c, n = loc.data_ptr(), scale.data_ptr(), out.data_ptr(), loc.numel()
+    if n < parallel.THRESHOLD:
+        kernel(a, b, c, 0, n, low, high, address, method)
+    else:
+        parallel.run(lambda begin, end: kernel(a, b, c, begin, end, low, high, address, method), n)
+
+
+@cache
+def _load_cpu() -> tuple[Any, str | None]:
+    try:
+        from tanhlut import cpu
+    except ImportError as error:
+        return None, f"numba cannot be imported ({error}): install tanhlut with its dependencies"
+    return cpu, None
+
+
+class _Implicit(torch.autograd.Function):
+    """Any backend's value, with the implicit function theorem's derivatives."""
+
+    @staticmethod
+    def forward(
+        loc: Tensor, scale: Tensor, name: Name, method: Method, grid: Grid | None, table: ModeTable | None
+    ) -> Tensor:
+        return _evaluate(loc, scale, name, method, grid, table)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.save_for_backward(inputs[1], output)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor, Tensor, None, None, None, None]:
+        scale, y = ctx.saved_tensors
+        by_loc, by_scale = equation.partials(y, scale)
+        return grads[0] * by_loc, grads[0] * by_scale, None, None, None, None
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, loc: Tensor, scale: Tensor, *rest: Any) -> Any:
+        """Element-wise with equal shapes: put the mapped dimension first and call again."""
+        tensors = [
+            tensor.expand(info.batch_size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
+            for tensor, dim in zip((loc, scale), in_dims[:2], strict=True)
+        ]
+        return _Transformable.apply(*tensors, *rest), 0
+
+
+class _Transformable(_Implicit):
+    """With a rule for forward-mode differentiation, which torch.compile cannot trace."""
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.save_for_backward(inputs[1], output)
+        ctx.save_for_forward(inputs[1], output)
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Tensor:
+        scale, y = ctx.saved_tensors
+        parts = [part * t for part, t in zip(equation.partials(y, scale), tangents[:2], strict=True) if t is not None]
+        return torch.stack(parts).sum(0)
