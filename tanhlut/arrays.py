@@ -101,6 +101,8 @@ def _numpy(given: tuple[ArrayLike, ...]) -> Arguments:
 
 def _check_python(values: Sequence[ArrayLike]) -> None:
     for value in values:
+        if isinstance(value, float | int):
+            continue
         if isinstance(value, str | bytes | complex) or not hasattr(value, "__float__"):
             raise TypeError(
                 f"{value!r} is a {type(value).__name__}: give torch tensors, NumPy arrays or numbers "

@@ -4,8 +4,10 @@ An array is worked off in strips of STRIP elements that stay in the first-level 
 or closed form), Halley steps, sign and bounds. Each pass is one loop that LLVM vectorises; fused into one loop the same
 operations run out of registers (measured, float32 exact: 2.5 ns an element fused, 1.6 in passes; AMD EPYC, AVX-512).
 
-There is no branch on data, so the time does not depend on it. Every operation is rounded as IEEE 754 says (no
-fast-math; fma where it is written), so a value is the same bits alone, in a vector, in any strip and on any thread.
+There is no branch on data, so the time does not depend on it (`scripts/instructions` counts). In vectors a select is an
+instruction; for a lone element LLVM may make it a branch, so what is left of a strip is filled up to LANES elements and
+takes the vector road too. Every operation is rounded as IEEE 754 says (no fast-math; fma where it is written), so a
+value is the same bits alone, in a vector, in any strip and on any thread.
 
 float64 differs from float32 only in its steps: their number and their coefficients. Its start is computed in float32,
 whose rounding is far below the start's own error; so `bilinear` of float64 has float32's rounding.
@@ -38,7 +40,7 @@ from tanhlut.intrinsics import (
 from tanhlut.parallel import THRESHOLD
 
 BILINEAR, REFINED, EXACT = range(3)
-STRIP = 256
+STRIP, LANES = 256, 16
 
 
 class _Numbers(NamedTuple):
@@ -50,6 +52,7 @@ class _Numbers(NamedTuple):
     nan: Any
     seam: Any
     sign: int  # the sign bit
+    size: int  # bytes
     given: coefficients.Coefficients
     steps: int  # in this precision, after those in float32
 
@@ -58,7 +61,7 @@ class _Numbers(NamedTuple):
         typed: Any = [tuple(map(real, part)) if isinstance(part, tuple) else real(part) for part in given[:-1]]
         numbers = coefficients.Coefficients._make([*typed, np.int64(given.mantissa_bits)])
         sign = np.iinfo(np.int32 if real is np.float32 else np.int64).min
-        small = (real(0.0), real(0.5), real(1.0), real(np.nan), real(equation.SEAM), sign)
+        small = (real(0.0), real(0.5), real(1.0), real(np.nan), real(equation.SEAM), sign, real(0).itemsize)
         return cls(*small, numbers, steps)
 
 
@@ -198,52 +201,66 @@ def _run(k, real, loc, scale, out, begin, end, low, high, table, method):
     steps = 2 if bounded else method
     m, s, delta, y = scratch(STRIP, float32), scratch(STRIP, float32), scratch(STRIP, float32), scratch(STRIP, float32)
     u, v, corner, done = scratch(STRIP, float32), scratch(STRIP, float32), scratch(STRIP, int32), scratch(STRIP, int32)
-    for first in range(begin, end, STRIP):
+    few_loc, few_scale, few_out = scratch(LANES, real), scratch(LANES, real), scratch(LANES, real)
+    first = begin
+    while first < end:
         n = min(STRIP, end - first)
-        if method == EXACT:
+        if n >= LANES:
+            n -= n % LANES
+            a, b, c = loc + first * k.size, scale + first * k.size, out + first * k.size
+        else:
+            for i in range(LANES):
+                few_loc[i] = few_scale[i] = k.one
             for i in range(n):
-                mu, sigma = load_constant(loc, first + i, real), load_constant(scale, first + i, real)
-                m[i], s[i], delta[i] = _single(_fold(_SINGLE, mu, sigma))
+                few_loc[i], few_scale[i] = load_constant(loc, first + i, real), load_constant(scale, first + i, real)
+            a, b, c = address(few_loc), address(few_scale), address(few_out)
+        lanes = max(n, LANES)
+        if method == EXACT:
+            for i in range(lanes):
+                m[i], s[i], delta[i] = _single(_fold(_SINGLE, load_constant(a, i, real), load_constant(b, i, real)))
                 y[i] = _closed_form(m[i], delta[i])
         else:
-            for i in range(n):
-                mu, sigma = load_constant(loc, first + i, real), load_constant(scale, first + i, real)
-                m[i], s[i], delta[i] = _single(_fold(_SINGLE, mu, sigma))
+            for i in range(lanes):
+                m[i], s[i], delta[i] = _single(_fold(_SINGLE, load_constant(a, i, real), load_constant(b, i, real)))
                 line, weight = _position(_at_most(m[i], last_loc), _LOC_KEYS, loc_index)
                 u[i] = select(m[i] < first_loc, m[i] * per_first, weight)
                 within = _at_least(_at_most(delta[i], last_delta), first_delta)
                 column, weight = _position(within, _DELTA_KEYS, delta_index)
                 v[i] = weight + ((delta[i] - delta[i]) + (m[i] - m[i]))  # a NaN stays one
                 corner[i] = line * row + column
-            for i in range(n):
+            for i in range(lanes):
                 y[i] = _bilinear(values, corner[i], row, u[i], v[i])
         if bounded:
-            for i in range(n):
-                mu, sigma = load_constant(loc, first + i, real), load_constant(scale, first + i, real)
+            for i in range(lanes):
+                mu, sigma = load_constant(a, i, real), load_constant(b, i, real)
                 inside = (abs(mu) <= loc_max) & (sigma >= scale_min) & (sigma <= scale_max)
                 y[i] = select(inside, y[i], _closed_form(m[i], delta[i]))
                 done[i] = inside & (method == BILINEAR)
             for _ in range(steps):
-                for i in range(n):
+                for i in range(lanes):
                     y[i] = select(done[i] != 0, y[i], _step(_SINGLE, y[i], m[i], s[i], delta[i]))
         else:
             for _ in range(steps):
-                for i in range(n):
+                for i in range(lanes):
                     y[i] = _step(_SINGLE, y[i], m[i], s[i], delta[i])
         if k.steps and bounded:
-            for i in range(n):
-                mu, sigma = load_constant(loc, first + i, real), load_constant(scale, first + i, real)
+            for i in range(lanes):
+                mu, sigma = load_constant(a, i, real), load_constant(b, i, real)
                 value = select(done[i] != 0, real(y[i]), _step(k, real(y[i]), *_fold(k, mu, sigma)))
-                store(out, first + i, _finish(k, value, mu, half, middle, low, high))
+                store(c, i, _finish(k, value, mu, half, middle, low, high))
         elif k.steps and steps:
-            for i in range(n):
-                mu, sigma = load_constant(loc, first + i, real), load_constant(scale, first + i, real)
+            for i in range(lanes):
+                mu, sigma = load_constant(a, i, real), load_constant(b, i, real)
                 value = _step(k, real(y[i]), *_fold(k, mu, sigma))
-                store(out, first + i, _finish(k, value, mu, half, middle, low, high))
+                store(c, i, _finish(k, value, mu, half, middle, low, high))
         else:
+            for i in range(lanes):
+                mu = load_constant(a, i, real)
+                store(c, i, _finish(k, real(y[i]), mu, half, middle, low, high))
+        if n < LANES:
             for i in range(n):
-                mu = load_constant(loc, first + i, real)
-                store(out, first + i, _finish(k, real(y[i]), mu, half, middle, low, high))
+                store(out, first + i, few_out[i])
+        first += n
 
 
 @_inline

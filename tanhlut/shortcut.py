@@ -41,10 +41,12 @@ _transform, _ndarray, _empty_array, _many = (
     parallel.THRESHOLD,
 )
 _no_table = NO_TABLE.address
+_float32, _float64 = np.dtype(np.float32), np.dtype(np.float64)  # NumPy has one object of each
 
 # The kernels and the default table's address, once loaded.
 _number: Any = None
-_arrays: dict[np.dtype[Any], Any] = {}
+_arrays32: Any = None
+_arrays64: Any = None
 _kernels: dict[torch.dtype, Any] = {}
 _default_address = 0
 
@@ -72,7 +74,7 @@ def quick(
     if kind is not _ndarray:
         return None
     dtype = loc.dtype
-    run = _arrays.get(dtype)
+    run = _arrays32 if dtype is _float32 else _arrays64 if dtype is _float64 else None
     if run is None or scale.dtype is not dtype or (out is not None and not _writable(out, loc)):
         return None
     result = _empty_array(loc) if out is None else out
@@ -173,12 +175,11 @@ def _fits(out: Any, loc: Tensor, scale: Tensor) -> bool:
 
 def _load() -> bool:
     """Load the kernels and the default table, once. False where the cpu backend is missing."""
-    global _number, _default_address
+    global _number, _arrays32, _arrays64, _default_address
     kernels = dispatch.cpu_kernels()
     if kernels is None:
         return False
     _default_address = ModeTable.default().address
     _kernels.update({torch.float32: kernels.call32, torch.float64: kernels.call64})
-    _arrays.update({np.dtype(np.float32): kernels.call_arrays32, np.dtype(np.float64): kernels.call_arrays64})
-    _number = kernels.call_number
+    _arrays32, _arrays64, _number = kernels.call_arrays32, kernels.call_arrays64, kernels.call_number
     return True

@@ -101,6 +101,16 @@ def test_compile_whole_graph(method: str, backend: str) -> None:
         torch.testing.assert_close(got, torch.autograd.grad(function(a, scale).sum(), a)[0], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_compile_with_dynamic_numbers() -> None:
+    """dynamic=True makes Python numbers symbolic too."""
+    torch._dynamo.reset()
+    compiled = torch.compile(ModeLookup(), fullgraph=True, dynamic=True, backend="aot_eager")
+    for n in (5, 7):
+        loc, scale = torch.randn(n), torch.rand(n)
+        torch.testing.assert_close(compiled(loc, scale), mode(loc, scale), rtol=0, atol=2.4e-7)
+
+
 class Policy(torch.nn.Module):
     def __init__(self, method: str) -> None:
         super().__init__()

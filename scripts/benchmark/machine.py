@@ -1,0 +1,102 @@
+"""What a result must carry: machine, versions, commit, date; and what is measured once a run: cold start, bytes."""
+
+import datetime
+import os
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+import torch
+
+from tanhlut import ModeTable, mode
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def describe() -> dict[str, Any]:
+    """Machine, versions, commit and date."""
+    info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    model = re.search(r"model name\s*:\s*(.*)", info)
+    flags = re.search(r"flags\s*:\s*(.*)", info)
+    wanted = ("avx2", "fma", "avx512f")
+    return {
+        "date": datetime.date.today().isoformat(),
+        "commit": _git("rev-parse", "--short", "HEAD") + ("+changes" if _git("status", "--porcelain") else ""),
+        "cpu": model.group(1).strip() if model else platform.processor(),
+        "cores": os.cpu_count(),
+        "flags": [flag for flag in wanted if flags and f" {flag} " in f" {flags.group(1)} "],
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "numba": numba.__version__,
+    }
+
+
+def slug(machine: dict[str, Any]) -> str:
+    """A name for files."""
+    name = machine["gpu"] if machine["gpu"] != "none" else f"{machine['cpu']}-{'-'.join(machine['flags'])}"
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+def sizes() -> dict[str, int]:
+    """Bytes of the default table: as stored, and as the kernels read it."""
+    table = ModeTable.default()
+    return {"table": table.nbytes, "packed": table.packed.nbytes if table.packed else 0}
+
+
+def traffic(seconds_each: float = 1.0) -> dict[str, float]:
+    """GB/s of large float32 batches: 12 bytes an element read and written, table not counted."""
+    n = 10_000_000
+    loc, scale, out = torch.randn(n), torch.rand(n), torch.empty(n)
+    calls = {
+        "torch.add(out=)": lambda: torch.add(loc, scale, out=out),
+        **{f"ours {m}": (lambda m=m: mode(loc, scale, method=m, out=out)) for m in ("bilinear", "refined", "exact")},
+    }
+    found = {}
+    for name, call in calls.items():
+        call()
+        best, until = float("inf"), time.perf_counter() + seconds_each
+        while time.perf_counter() < until:
+            began = time.perf_counter()
+            call()
+            best = min(best, time.perf_counter() - began)
+        found[name] = 12 * n / best / 1e9
+    return found
+
+
+_START = """
+import time; t0 = time.perf_counter()
+import torch; t1 = time.perf_counter()
+import tanhlut; t2 = time.perf_counter()
+tanhlut.mode(0.2, 1.0, backend="eager"); t3 = time.perf_counter()
+tanhlut.warmup(); t4 = time.perf_counter()
+tanhlut.mode(0.2, 1.0); t5 = time.perf_counter()
+print(t1 - t0, t2 - t1, t3 - t2, t4 - t3, t5 - t4)
+"""
+
+
+def cold_start() -> dict[str, dict[str, float]]:
+    """Seconds of a fresh process, with nothing compiled before and with numba's cache filled."""
+    names = ("import torch", "import tanhlut", "first lookup, eager", "warmup()", "next lookup")
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {**os.environ, "NUMBA_CACHE_DIR": folder, "PYTHONPATH": str(ROOT)}
+        for state in ("nothing compiled", "compiled before"):
+            run = subprocess.run(
+                [sys.executable, "-c", _START], env=environment, capture_output=True, text=True, check=True
+            )
+            found[state] = dict(zip(names, map(float, run.stdout.split()), strict=True))
+    return found
+
+
+def _git(*arguments: str) -> str:
+    run = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False)
+    return run.stdout.strip()
