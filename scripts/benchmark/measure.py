@@ -29,8 +29,18 @@ class Timing(NamedTuple):
     note: str
 
 
-def compare(entries: Sequence[Contender], sample: Sample, threads: int, rounds: int, budget: float) -> list[Timing]:
-    """Time every contender that can run; those whose one call takes over `budget` seconds are named, not run again."""
+def compare(
+    entries: Sequence[Contender],
+    sample: Sample,
+    threads: int,
+    rounds: int,
+    budget: float,
+    before: Sequence[Timing] = (),
+) -> list[Timing]:
+    """Time every contender that can run; those whose one call takes over `budget` seconds are named, not run again.
+
+    `before`: results at smaller sizes; whoever would take ten times the budget by them is named and not run at all.
+    """
     size, truth = len(sample.loc), _truth(sample)
     running: list[tuple[Contender, int]] = []
     errors: dict[Contender, float] = {}
@@ -38,6 +48,10 @@ def compare(entries: Sequence[Contender], sample: Sample, threads: int, rounds: 
     for entry in entries:
         if entry.call is None:
             results.append(_idle(entry, size, threads, entry.note))
+            continue
+        expected = max((t.median / t.size * size / 1e9 for t in before if _same(t.contender, entry)), default=0.0)
+        if size > 1000 and expected > 10.0 * budget:
+            results.append(_idle(entry, size, threads, f"not run: it would take about {expected:.0f} s"))
             continue
         try:
             answer, spent = _once(entry.call)
@@ -68,6 +82,10 @@ def compare(entries: Sequence[Contender], sample: Sample, threads: int, rounds: 
     return sorted(results, key=lambda timing: places[timing.contender])
 
 
+def _same(one: Contender, other: Contender) -> bool:
+    return (one.name, one.kind) == (other.name, other.kind)
+
+
 def _once(call: Callable[[], Any]) -> tuple[Any, float]:
     """The answer, copied, and nanoseconds of a second call, or of the first if that was long."""
     began = time.perf_counter_ns()
@@ -83,6 +101,8 @@ def _once(call: Callable[[], Any]) -> tuple[Any, float]:
 
 
 def _repeat(call: Any, repeats: int) -> float:
+    """Nanoseconds a call, after one that brings what it reads back into the caches that others have used."""
+    call()
     began = time.perf_counter_ns()
     for _ in range(repeats):
         call()
