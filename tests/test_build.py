@@ -146,7 +146,11 @@ def test_an_interrupted_build_leaves_the_old_file(signal_number: int, tmp_path: 
     out = tmp_path / "table.h5"
     out.write_bytes(b"the old file")
     command = [sys.executable, "-m", "tablegen", "build", "-o", str(out), "--tol", "1e-5"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def heed() -> None:  # what a shell starts in the background ignores SIGINT, and so would the child
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed)
     assert process.stderr is not None
     process.stderr.read(8)  # the first progress bar: work has begun
     time.sleep(0.2)

@@ -1,6 +1,11 @@
 """The CPU kernel's own parts, where the proof (tablegen/verify) rests on them. Whole answers: test_backends.py."""
 
+import os
 import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -11,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from tablegen.verify.exact import START
-from tanhlut import cpu, equation
+from tanhlut import cpu, cpu_formulas, equation
 
 U = 2.0**-24
 
@@ -19,7 +24,7 @@ U = 2.0**-24
 @numba.njit(error_model="numpy")
 def _parts(x: Any, t: Any, complement: Any, gap: Any) -> None:
     for i in range(x.size):
-        _, tanh, _, rest = cpu._tanh_parts(cpu._SINGLE, x[i])
+        _, tanh, _, rest = cpu_formulas.tanh_parts(cpu_formulas.SINGLE, x[i])
         t[i], gap[i] = tanh, rest
         complement[i] = rest / x[i]
 
@@ -27,7 +32,7 @@ def _parts(x: Any, t: Any, complement: Any, gap: Any) -> None:
 @numba.njit(error_model="numpy")
 def _starts(m: Any, delta: Any, y: Any) -> None:
     for i in range(m.size):
-        y[i] = cpu._closed_form(m[i], delta[i])
+        y[i] = cpu_formulas.closed_form(m[i], delta[i])
 
 
 def parts(x: NDArray[np.float32]) -> list[NDArray[np.float64]]:
@@ -93,7 +98,7 @@ def _excess(scale: NDArray[np.float32]) -> NDArray[np.float64]:
     @numba.njit(error_model="numpy")
     def run(scale: Any, out: Any) -> None:
         for i in range(scale.size):
-            out[i] = cpu._fold(cpu._SINGLE, scale[i], scale[i])[2]
+            out[i] = cpu_formulas.fold(cpu_formulas.SINGLE, scale[i], scale[i])[2]
 
     out = np.empty_like(scale)
     run(scale, out)
@@ -111,3 +116,32 @@ def test_loops_are_vectorised(name: str) -> None:
     real = "s" if name == "mode32" else "d"
     assert re.search(rf"vdivp{real}\s.*%[yz]mm", assembly)
     assert re.search(rf"vfn?madd\d+p{real}\s.*%[yz]mm", assembly)
+
+
+def test_a_changed_source_is_compiled_anew(tmp_path: Path) -> None:
+    """numba watches cpu.py alone: a change in what it inlines must not leave the old kernel running."""
+    package = tmp_path / "tanhlut"
+    shutil.copytree(Path(cpu.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(Path(cpu.__file__).parent.parent / "data", tmp_path / "data")
+    code = "import tanhlut; print(tanhlut.mode(0.2, 1.0, backend='cpu'), tanhlut.__file__)"
+    environment = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
+
+    def answer() -> float:
+        run = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=tmp_path,
+            env={**environment, "PYTHONPATH": str(tmp_path)},
+        )
+        number, path = run.stdout.split()
+        assert path.startswith(str(tmp_path))
+        return float(number)
+
+    assert answer() == pytest.approx(0.9730156866523543)
+    source = package / "cpu_formulas.py"
+    text = source.read_text()
+    assert "half * y + middle" in text
+    source.write_text(text.replace("half * y + middle", "y - half"))
+    assert answer() == pytest.approx(0.9730156866523543 - 1.0)
