@@ -19,7 +19,7 @@ one element is in `cpu_formulas`.
 import numpy as np
 from numba import float32, float64, int32, int64
 
-from tanhlut.compiled import compiled, entry
+from tanhlut.compiled import compiled, entries
 from tanhlut.cpu_formulas import (
     DELTA_KEYS,
     DOUBLE,
@@ -151,24 +151,17 @@ def _serves(loc, scale, out):
     return apart and aligned and contiguous and out.size < THRESHOLD
 
 
-@compiled(_ARRAYS.format("float32[:]"))
-def arrays32(loc, scale, out, low, high, table, method):
-    """`mode32` of 1-d NumPy arrays; False, and nothing done, where it does not serve."""
-    if _serves(loc, scale, out):
-        a, b, c = int64(loc.ctypes.data), int64(scale.ctypes.data), int64(out.ctypes.data)
+@compiled(_ARRAYS.format("float32[:]"), _ARRAYS.format("float64[:]"))
+def arrays(loc, scale, out, low, high, table, method):
+    """`mode32` or `mode64` of 1-d NumPy arrays of one dtype; False, and nothing done, where it does not serve."""
+    if not _serves(loc, scale, out):
+        return False
+    a, b, c = int64(loc.ctypes.data), int64(scale.ctypes.data), int64(out.ctypes.data)
+    if out.itemsize == 4:
         mode32(a, b, c, 0, out.size, low, high, table, method)
-        return True
-    return False
-
-
-@compiled(_ARRAYS.format("float64[:]"))
-def arrays64(loc, scale, out, low, high, table, method):
-    """`arrays32` of float64."""
-    if _serves(loc, scale, out):
-        a, b, c = int64(loc.ctypes.data), int64(scale.ctypes.data), int64(out.ctypes.data)
+    else:
         mode64(a, b, c, 0, out.size, low, high, table, method)
-        return True
-    return False
+    return True
 
 
 @compiled("float64(float64, float64, float64, float64, int64, int64)")
@@ -181,6 +174,5 @@ def number(loc, scale, low, high, table, method):
 
 
 # What the short road calls.
-call32, call64 = entry(mode32), entry(mode64)
-call_arrays32, call_arrays64 = entry(arrays32), entry(arrays64)
-call_number = entry(number)
+(call32,), (call64,), (call_number,) = entries(mode32), entries(mode64), entries(number)
+call_arrays32, call_arrays64 = entries(arrays)
