@@ -69,7 +69,7 @@ def build(bounds: Bounds, tolerance: float, solver_name: Solver, command: str) -
         "tolerance": tolerance,
         "solver": solver_name,
         "solver_settings": json.dumps({"bracket": solver.BRACKET, **(solver.ADAM if solver_name == "adam" else {})}),
-        "versions": json.dumps(_versions()),
+        "versions": json.dumps(versions()),
         "command": command,
     }
     table = ModeTable(nodes.loc, nodes.scale, values, metadata)  # gates: finite, in range, monotone
@@ -154,7 +154,8 @@ def _row_blocks(rows: int, row_cost: int, label: str, unit: int) -> Iterator[sli
             bar.update((block.stop - block.start) * unit)
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Of what a file is made with."""
     from tanhlut import __version__
 
     return {

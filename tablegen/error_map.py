@@ -1,4 +1,4 @@
-"""The proven error of every cell as a map over (loc, scale): the plane as it is, and the cusp magnified."""
+"""The proven error of every cell as a map: of a table over (loc, scale), of a network over its chart."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from tablegen.drawing import BLACK, VERMILION, save
 from tablegen.report import CUSP_SCALE
-from tablegen.verify import Verification
+from tablegen.verify import NetworkVerification, Verification
 from tanhlut.errors import require
 
 if TYPE_CHECKING:
@@ -54,6 +54,26 @@ def error_picture(result: Verification, path: Path) -> None:
         figure.colorbar(image, ax=[plane, cusp], label="proven error", extend="min")
 
     save(path, (14.0, 6.5), 12, draw)
+
+
+def network_picture(result: NetworkVerification, path: Path) -> None:
+    """Write a PNG of `result.cell_bounds` over the network's chart, the whole half-plane; raises as `error_picture`."""
+    top = float(result.cell_bounds.max())
+    norm = require("matplotlib.colors", "plot").LogNorm(max(float(result.cell_bounds.min()), top * 1e-3), top)
+    edges = np.linspace(0.0, 1.0, len(result.cell_bounds) + 1)
+
+    def draw(figure: "Figure") -> None:
+        axes = figure.subplots()
+        figure.suptitle(f"Proven |mlp − mode| per cell of the chart, float32: at most {top:.3g}")
+        image = axes.pcolormesh(edges, edges, result.cell_bounds.T, norm=norm, cmap="cividis", rasterized=True)
+        v = np.linspace(0.0, 1.0, 200)
+        axes.plot(v, v * v, color="white", linestyle="--", label="scale = 1/√2; the cusp is at the origin")
+        axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="v = X/√(3 + X²)", ylabel="ρ = |loc|/X")
+        axes.set_title("ρ = 1: scale → 0;  ρ = 0: loc → 0;  v = 1: the mode is 1", fontsize=11)
+        axes.legend(loc="upper left", facecolor=BLACK, labelcolor="white", framealpha=0.6, frameon=True)
+        figure.colorbar(image, ax=axes, label="proven error", extend="min")
+
+    save(path, (8.5, 7.0), 12, draw)
 
 
 def _mark_cusp(axes: "Axes", x: float, y: float) -> None:

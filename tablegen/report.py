@@ -5,8 +5,9 @@ import math
 
 import numpy as np
 
-from tablegen.verify import Verification
+from tablegen.verify import NetworkVerification, Verification
 from tanhlut.grid import Bounds
+from tanhlut.network import Network
 from tanhlut.table import ModeTable
 
 CUSP_SCALE = math.sqrt(0.5)  # with loc = 0, where the mode begins to jump
@@ -30,6 +31,8 @@ def describe(table: ModeTable) -> str:
         "command": metadata["command"],
         "digest": f"sha256 {table.digest}",
     }
+    if table.network is not None:
+        lines |= _network_lines(table.network)
     for name, certificate in table.certificates.items():
         lines[f"{name} error"] = (
             f"≤ {certificate.bound:.4g} proven by {_plain(certificate.verifier)}; "
@@ -39,39 +42,59 @@ def describe(table: ModeTable) -> str:
     return "\n".join(f"{name:<{width}}  {text}" for name, text in lines.items())
 
 
-def describe_verification(result: Verification, claim: float | None) -> str:
+def describe_verification(result: Verification | NetworkVerification, claim: float | None) -> str:
     """Aligned lines for a person: what is proven, what was seen, and what the proof assumes."""
-    seen, nodes = result.witness, result.nodes
+    seen = result.witness
     lines = {
         "method": f'"{result.method}", float32, every loc, every scale > 0',
         "proven": f"|lookup − mode| ≤ {result.bound:.4g}",
         "claimed": "nothing" if claim is None else f"{claim:.4g}",
         "seen": f"{seen.error:.4g} at loc {seen.loc!r}, scale {seen.scale!r}; proven / seen {result.ratio:.3f}",
-        "nodes": f"{nodes.wrong} wrong; off by at most {nodes.error:.3g}"
-        + (f"; {nodes.balls:,} proven in 128-bit balls too" if nodes.balls else ""),
-        "examined": f"{result.cells:,} cells, {result.boxes:,} boxes in {result.seconds:.1f} s",
     }
-    if result.outside:
-        lines["outside"] = f"the bounds, by the exact method: {result.outside:.4g}; inside: {result.inside:.4g}"
+    if isinstance(result, NetworkVerification):
+        lines["network"] = (
+            f"{result.parameters:,} parameters; in exact arithmetic off by at most {result.network_error:.4g}, "
+            f"relative to the mode {result.relative:.2g}"
+        )
+        lines["examined"] = f"{result.boxes:,} boxes in {result.seconds:.1f} s"
+    else:
+        nodes = result.nodes
+        lines["nodes"] = f"{nodes.wrong} wrong; off by at most {nodes.error:.3g}" + (
+            f"; {nodes.balls:,} proven in 128-bit balls too" if nodes.balls else ""
+        )
+        lines["examined"] = f"{result.cells:,} cells, {result.boxes:,} boxes in {result.seconds:.1f} s"
+        if result.outside:
+            lines["outside"] = f"the bounds, by the exact method: {result.outside:.4g}; inside: {result.inside:.4g}"
     for number, assumption in enumerate(result.assumptions):
         lines["assumed" if number == 0 else " " * (number + 1)] = assumption
     width = max(map(len, lines))
     return "\n".join(f"{name:<{width}}  {text}" for name, text in lines.items())
 
 
-def verification_json(result: Verification, claim: float | None, digest: str) -> str:
-    """The same for machines; the bounds per cell are left out."""
+def verification_json(result: Verification | NetworkVerification, claim: float | None, digest: str) -> str:
+    """The same for machines; the bounds per cell are left out. `digest`: of the table, or of its network."""
+    own: dict[str, object]
+    if isinstance(result, NetworkVerification):
+        own = {
+            "network_error": result.network_error,
+            "relative": result.relative,
+            "parameters": result.parameters,
+        }
+    else:
+        own = {
+            "inside": result.inside,
+            "outside": result.outside,
+            "nodes": result.nodes._asdict(),
+            "cells": result.cells,
+        }
     fields = {
         "method": result.method,
         "digest": digest,
         "bound": result.bound,
         "claim": claim,
-        "inside": result.inside,
-        "outside": result.outside,
+        **own,
         "witness": result.witness._asdict(),
         "ratio": result.ratio if math.isfinite(result.ratio) else None,
-        "nodes": result.nodes._asdict(),
-        "cells": result.cells,
         "boxes": result.boxes,
         "seconds": result.seconds,
         "assumptions": list(result.assumptions),
@@ -96,6 +119,20 @@ def _cusp(table: ModeTable) -> str:
     upper = min(max(int(np.searchsorted(table.scale, CUSP_SCALE, side="right")), 1), len(table.scale) - 1)
     gap = table.scale[upper] - table.scale[upper - 1]
     return f"first |loc| step {table.loc[1]:.2g}, scale step {gap:.2g} (loc = 0, scale = 1/√2)"
+
+
+def _network_lines(network: Network) -> dict[str, str]:
+    metadata = {name: _plain(value) for name, value in network.metadata.items()}
+    return {
+        "network": f"{'-'.join(map(str, network.widths))}, {network.parameters:,} parameters, {network.nbytes:,} bytes",
+        "of tolerance": f'{network.tolerance:g} claimed: the largest error of method "mlp"',
+        "activation": metadata["activation"],
+        "chart": metadata["chart"],
+        "trained by": _pairs(metadata["settings"]),
+        "with": _pairs(metadata["versions"]),
+        "by command": metadata["command"],
+        "its digest": f"sha256 {network.digest}",
+    }
 
 
 def _pairs(text: str) -> str:

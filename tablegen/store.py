@@ -1,4 +1,4 @@
-"""Writing a table: one HDF5 image in memory, one atomic rename on disk."""
+"""Writing a table, with its network if it has one: one HDF5 image in memory, one atomic rename on disk."""
 
 import io
 import os
@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 
 from tanhlut import schema
+from tanhlut.network import Network
 from tanhlut.table import ModeTable
 
 
@@ -32,12 +33,25 @@ def image(table: ModeTable) -> bytes:
             dataset = group.create_dataset(name, data=array, dtype=schema.DTYPES[name])
             for key, attribute in schema.ATTRIBUTES[name].items():
                 dataset.attrs[key] = attribute
+        if table.network is not None:
+            _write_network(file.create_group(schema.NETWORK), table.network)
         for axis, name in enumerate((schema.LOC, schema.SCALE)):
             group[name].make_scale(name)
             group[schema.VALUE].dims[axis].label = name
             group[schema.VALUE].dims[axis].attach_scale(group[name])
     body = buffer.getvalue()[schema.USER_BLOCK :]
     return schema.header(body) + body
+
+
+def _write_network(group: h5py.Group, network: Network) -> None:
+    group.attrs["long_name"] = "network for the mode of tanh(Normal(loc, scale^2))"
+    for name, value in network.metadata.items():
+        group.attrs[name] = np.float64(value) if isinstance(value, float) else value
+    group.attrs["layers"] = np.int64(len(network.weights))
+    group.attrs["digest"] = network.digest
+    for k, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
+        for name, array in ((schema.weight_name(k), weight), (schema.bias_name(k), bias)):
+            group.create_dataset(name, data=array, dtype=schema.NETWORK_DTYPE)
 
 
 def check_target(path: Path) -> Path:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 
 from tanhlut import dispatch
-from tanhlut.eager import METHODS
+from tanhlut.eager import COMPILED
 from tanhlut.lookup import mode
 
 _SERVES = {
@@ -47,7 +47,7 @@ def warmup() -> dict[str, float]:
             continue
         for dtype in _SERVES[name][0]:
             sample = torch.ones(1, dtype=dtype, device="cuda" if name == "gpu" and torch.cuda.is_available() else "cpu")
-            for method in METHODS:
+            for method in COMPILED:
                 mode(sample, sample, method=method, backend=name)
         if name == "gpu" and torch.cuda.is_available():
             torch.cuda.synchronize()

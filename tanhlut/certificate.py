@@ -154,8 +154,8 @@ def _root(m: Tensor, delta: Tensor) -> Tensor:
     also y* = tanh(m + s·y*) ≤ tanh(m + s).
     """
     root = torch.exp(torch.log(3.0 * m) / 3.0) * (1.0 + 1e-9)
-    cubic = torch.where(delta > 0, torch.sqrt(3.0 * delta.clamp(min=0.0)) + root, torch.minimum(root, -m / delta))
-    cubic = torch.where(torch.isnan(cubic), root, cubic)  # m = δ = 0
+    above = torch.sqrt(3.0 * delta.clamp(min=0.0)) + root
+    cubic = torch.where(delta < 0, torch.minimum(root, m / -delta), above)
     y = torch.minimum(cubic, torch.tanh(m + (1.0 + delta))).clamp(max=_BELOW_ONE)
     for _ in range(_NEWTON_STEPS):
         q = (1.0 - y) * (1.0 + y)

@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 from torch import Tensor
-from torch._C import _functorch, _get_tracing_state, _len_torch_dispatch_stack
-from torch.autograd import forward_ad
 
 from tanhlut import eager, equation, parallel
-from tanhlut.eager import METHODS, Method
-from tanhlut.grid import Grid
+from tanhlut.eager import COMPILED, NETWORK_METHODS, Method, Source
+from tanhlut.network import missing as no_network
 from tanhlut.packed import NO_TABLE
 from tanhlut.table import ModeTable
+from tanhlut.tracing import traced, transformed
 
 if TYPE_CHECKING:
     from tanhlut.gpu import DeviceTable
@@ -32,30 +31,30 @@ BACKENDS = ("auto", *NAMES)
 
 
 def squashed_mode(
-    loc: Tensor, scale: Tensor, method: Method, table: ModeTable | None, backend: str, grid: Grid | None = None
+    loc: Tensor, scale: Tensor, method: Method, table: ModeTable | None, backend: str, source: Source = None
 ) -> Tensor:
     """The mode on (−1, 1) of broadcastable tensors of one dtype and device, in float64 for float64, else in float32.
 
     Args:
         table: by default the shipped one; not used by "exact".
-        grid: the table as buffers of a module, for when torch is tracing; by default the table's own.
+        source: the table or network as buffers of a module, for when torch is tracing; by default the table's own.
     """
     dtype = eager.compute_dtype(loc.dtype)
     loc, scale = torch.broadcast_tensors(loc.to(dtype), scale.to(dtype))
     name = choose(loc, scale, method, table, backend)
     if name != "eager":
-        grid = None
-    elif method != "exact" and grid is None:
-        grid = _grid(table, dtype, loc.device)
+        source = None
+    elif method != "exact" and source is None:
+        source = _source(table, method, dtype, loc.device)
     if name == "eager" or method == "exact":
         table = None
     elif table is None:
         table = ModeTable.default()
     if not traced() and transformed():
-        return cast(Tensor, _Transformable.apply(loc, scale, name, method, grid, table))
+        return cast(Tensor, _Transformable.apply(loc, scale, name, method, source, table))
     if torch.is_grad_enabled() and (loc.requires_grad or scale.requires_grad):
-        return cast(Tensor, _Implicit.apply(loc, scale, name, method, grid, table))
-    return _evaluate(loc, scale, name, method, grid, table)
+        return cast(Tensor, _Implicit.apply(loc, scale, name, method, source, table))
+    return _evaluate(loc, scale, name, method, source, table)
 
 
 def choose(loc: Tensor, scale: Tensor, method: Method, table: ModeTable | None, backend: str) -> Name:
@@ -68,7 +67,7 @@ def choose(loc: Tensor, scale: Tensor, method: Method, table: ModeTable | None, 
     if backend == "eager" or (backend == "auto" and loc.device.type not in ("cpu", "cuda")):
         return "eager"
     wanted: Name = ("gpu" if loc.is_cuda else "cpu") if backend == "auto" else cast(Name, backend)
-    refusal = _refusal(loc, scale, None if method == "exact" else table, wanted)
+    refusal = _refusal(loc, scale, method, table, wanted)
     if refusal is None:
         return wanted
     if backend == "auto":
@@ -98,31 +97,28 @@ def gpu_missing() -> str | None:
     return None
 
 
-def traced() -> bool:
-    """Whether torch is recording operations rather than running them: compile, export, fx, jit, fake tensors."""
-    return torch.compiler.is_compiling() or _len_torch_dispatch_stack() > 0 or _get_tracing_state() is not None
-
-
-def transformed() -> bool:
-    """Whether a torch.func transform or forward-mode differentiation is active."""
-    return _functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0
-
-
-def _grid(table: ModeTable | None, dtype: torch.dtype, device: torch.device) -> Grid:
-    return (ModeTable.default() if table is None else table).grid(dtype, device)
+def _source(table: ModeTable | None, method: Method, dtype: torch.dtype, device: torch.device) -> Source:
+    table = ModeTable.default() if table is None else table
+    if method not in NETWORK_METHODS:
+        return table.grid(dtype, device)
+    if table.network is None:
+        raise no_network()
+    return table.network.layers(dtype, device)
 
 
 # Tracing takes the table as a constant. This is all that torch.compiler.assume_constant_result does, but for
 # importing torch._dynamo, which would make `import tanhlut` three seconds slower.
-_grid._dynamo_marked_constant = True  # type: ignore[attr-defined]
+_source._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
-def _refusal(loc: Tensor, scale: Tensor, table: ModeTable | None, wanted: Name) -> Exception | None:
+def _refusal(loc: Tensor, scale: Tensor, method: Method, table: ModeTable | None, wanted: Name) -> Exception | None:
     """Why `wanted` cannot serve, if so. Whether it is installed comes last: asking imports it."""
+    if method not in COMPILED:
+        return ValueError(f"backend {wanted!r} has no kernel for method {method!r}: use 'auto' or 'eager'")
     seen_through = wanted == "gpu" and torch.compiler.is_compiling()  # an operator that torch.compile knows
     if not seen_through and (traced() or any(type(x) not in (Tensor, torch.nn.Parameter) for x in (loc, scale))):
         return ValueError(f"backend {wanted!r} cannot be traced, nor serve tensor subclasses: use 'auto' or 'eager'")
-    if table is not None and table.packed is None:
+    if method != "exact" and table is not None and table.packed is None:
         return ValueError(
             f"backend {wanted!r} needs a table whose cells divide quarter octaves equally, as `tablegen build` lays "
             "them out: use 'auto' or 'eager', or rebuild the table"
@@ -140,14 +136,14 @@ def _refusal(loc: Tensor, scale: Tensor, table: ModeTable | None, wanted: Name) 
 
 
 def _evaluate(
-    loc: Tensor, scale: Tensor, name: Name, method: Method, grid: Grid | None, table: ModeTable | None
+    loc: Tensor, scale: Tensor, name: Name, method: Method, source: Source, table: ModeTable | None
 ) -> Tensor:
     if name == "eager":
-        return eager.evaluate(loc, scale, method, grid)
+        return eager.evaluate(loc, scale, method, source)
     loc, scale = (tensor.resolve_neg().contiguous() for tensor in (loc, scale))
     if name == "cpu":
         out = torch.empty_like(loc)
-        launch(loc, scale, out, -1.0, 1.0, NO_TABLE.address if table is None else table.address, METHODS.index(method))
+        launch(loc, scale, out, -1.0, 1.0, NO_TABLE.address if table is None else table.address, COMPILED.index(method))
         return out
     return on_gpu(loc, scale, method, table)
 
@@ -204,9 +200,9 @@ class _Implicit(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        loc: Tensor, scale: Tensor, name: Name, method: Method, grid: Grid | None, table: ModeTable | None
+        loc: Tensor, scale: Tensor, name: Name, method: Method, source: Source, table: ModeTable | None
     ) -> Tensor:
-        return _evaluate(loc, scale, name, method, grid, table)
+        return _evaluate(loc, scale, name, method, source, table)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.distributions import AffineTransform, Normal, TanhTransform, TransformedDistribution, constraints
 
+from tanhlut.eager import Method
 from tanhlut.lookup import mode
 
 
@@ -16,6 +17,7 @@ class TanhNormal(TransformedDistribution):
         loc, scale: tensors or floats, broadcast to the batch shape; scale > 0.
         low, high: tensors or floats, low < high.
         validate_args: as in torch.distributions.
+        method, refine: how `mode` is computed, as in `tanhlut.mode`.
 
     Raises:
         ValueError: with validation on, scale ≤ 0, NaN parameters, or not low < high.
@@ -30,6 +32,9 @@ class TanhNormal(TransformedDistribution):
         low: Tensor | float = -1.0,
         high: Tensor | float = 1.0,
         validate_args: bool | None = None,
+        *,
+        method: Method = "refined",
+        refine: bool = False,
     ) -> None:
         base = Normal(loc, scale, validate_args=validate_args)
         low, high = (torch.as_tensor(bound).to(base.loc) for bound in (low, high))
@@ -38,6 +43,7 @@ class TanhNormal(TransformedDistribution):
             raise ValueError(f"low = {low}, high = {high}: give bounds with low < high")
         shape = torch.broadcast_shapes(base.batch_shape, low.shape, high.shape)
         self.low, self.high = low, high
+        self.method, self.refine = method, refine
         squash = TanhTransform(cache_size=1)
         fit = AffineTransform(0.5 * low + 0.5 * high, 0.5 * high - 0.5 * low, cache_size=1)
         super().__init__(base.expand(shape), [squash, fit], validate_args=validate_args)
@@ -45,6 +51,7 @@ class TanhNormal(TransformedDistribution):
     def expand(self, batch_shape: Any, _instance: Any = None) -> "TanhNormal":
         new = self._get_checked_instance(TanhNormal, _instance)
         new.low, new.high = self.low, self.high
+        new.method, new.refine = self.method, self.refine
         return super().expand(batch_shape, _instance=new)  # type: ignore[no-any-return]
 
     @constraints.dependent_property(is_discrete=False)
@@ -64,4 +71,4 @@ class TanhNormal(TransformedDistribution):
     @property
     def mode(self) -> Tensor:
         """The true mode, shape batch_shape, differentiable; `tanhlut.mode` with the shipped table."""
-        return mode(self.loc, self.scale, self.low, self.high)  # type: ignore[no-any-return]
+        return mode(self.loc, self.scale, self.low, self.high, method=self.method, refine=self.refine)  # type: ignore[no-any-return]

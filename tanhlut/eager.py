@@ -1,12 +1,15 @@
 """The methods in plain torch operations: the reference formulation, on any device, traceable and exportable.
 
-    bilinear   the table's four corners, interpolated              error: the table's tolerance
-    refined    bilinear, then Halley                               as good as exact
-    exact      closed-form start, then Halley; no table            as good as exact, for any (loc, scale)
+    bilinear      the table's four corners, interpolated                 error: the table's tolerance
+    refined       bilinear, then Halley                                  as good as exact
+    exact         closed-form start, then Halley; no table               as good as exact, for any (loc, scale)
+    mlp           the distilled network (tanhlut.mlp); no gather         error: the network's tolerance
+    mlp_refined   mlp, then Halley                                       as good as exact
 
 Halley steps are fixed in number, so the cost is the same everywhere. Worst start, over the plane, in relative error:
-a table cell 0.14 (deep octaves, which only float64 inputs reach; 0.021 elsewhere), the closed form 0.23. A step cubes
-it: float32 needs 1 after a table and 2 after the closed form, float64 2 and 3. Largest errors seen in docs/accuracy.md.
+a table cell 0.14 (deep octaves, which only float64 inputs reach; 0.021 elsewhere), the closed form 0.23, the network
+4e-3. A step cubes it: float32 needs 1 after a table or a network and 2 after the closed form, float64 2 and 3. Largest
+errors seen in docs/accuracy.md.
 """
 
 from typing import Literal
@@ -14,31 +17,40 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from tanhlut import equation
+from tanhlut import equation, mlp
 from tanhlut.grid import Grid
+from tanhlut.mlp import Layers
 
-Method = Literal["bilinear", "refined", "exact"]
-METHODS: tuple[Method, ...] = ("bilinear", "refined", "exact")
+Method = Literal["bilinear", "refined", "exact", "mlp", "mlp_refined"]
+COMPILED: tuple[Method, ...] = ("bilinear", "refined", "exact")  # those that have kernels, in the kernels' numbering
+NETWORK_METHODS: tuple[Method, ...] = ("mlp", "mlp_refined")
+METHODS: tuple[Method, ...] = (*COMPILED, *NETWORK_METHODS)
+REFINED: dict[Method, Method] = {"bilinear": "refined", "mlp": "mlp_refined"}  # with a Halley step behind it
 
-STEPS_AFTER_TABLE = {torch.float32: 1, torch.float64: 2}
+STEPS_AFTER_START = {torch.float32: 1, torch.float64: 2}
 STEPS_AFTER_CLOSED_FORM = {torch.float32: 2, torch.float64: 3}
 
 # No float32 answer of the method "exact", for any loc and any scale > 0, is further than this from the mode:
 # proven by tablegen.verify.exact over the whole half-plane, which tests/test_verify.py repeats.
 EXACT_BOUND = 4.2e-7
 
+# What a method computes from: a table, a network, or nothing but the equation.
+Source = Grid | Layers | None
 
-def evaluate(loc: Tensor, scale: Tensor, method: Method, grid: Grid | None) -> Tensor:
-    """The mode on (−1, 1) of float32 or float64 tensors of one shape; `grid` is not needed for ``"exact"``."""
+
+def evaluate(loc: Tensor, scale: Tensor, method: Method, source: Source) -> Tensor:
+    """The mode on (−1, 1) of float32 or float64 tensors of one shape."""
     m, s, delta = equation.fold(loc.reshape(-1).contiguous(), scale.reshape(-1).contiguous())
-    if grid is None:
+    if isinstance(source, Layers):
+        y = mlp.evaluate(m, s, delta, source)
+    elif source is None:
         y = _exact(m, s, delta)
     else:
-        y = grid.interpolate(m, delta)
-        if method == "refined":
-            y = _halley(y, m, s, delta, STEPS_AFTER_TABLE[loc.dtype])
-        if not grid.bounds.whole_plane:
-            y = torch.where(grid.bounds.contain(loc, scale).reshape(-1), y, _exact(m, s, delta))
+        y = source.interpolate(m, delta)
+    if method in REFINED.values():
+        y = _halley(y, m, s, delta, STEPS_AFTER_START[loc.dtype])
+    if isinstance(source, Grid) and not source.bounds.whole_plane:
+        y = torch.where(source.bounds.contain(loc, scale).reshape(-1), y, _exact(m, s, delta))
     return equation.unfold(y.reshape(loc.shape), loc)
 
 

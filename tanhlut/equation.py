@@ -57,8 +57,12 @@ def fold(loc: Tensor, scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def unfold(y: Tensor, loc: Tensor) -> Tensor:
-    """Clip to [0, 1] and give loc's sign bit, so that mode(−loc) = −mode(loc) bitwise, ±0.0 included."""
-    return torch.copysign(y.clamp(0.0, 1.0), loc)
+    """Clip to [0, 1] and give loc's sign bit, so that mode(−loc) = −mode(loc) bitwise, ±0.0 included.
+
+    Without copysign, which ONNX lacks; by a product, since some runtimes' Where loses the sign of zero.
+    """
+    negative = (loc < 0.0) | (1.0 / loc < 0.0)  # the second is for −0.0
+    return y.clamp(0.0, 1.0) * torch.where(negative, -1.0, 1.0)
 
 
 def tanh_parts(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -88,11 +92,11 @@ def residual(x: Tensor, m: Tensor, delta: Tensor) -> tuple[Tensor, Tensor]:
     return gap - (delta * tanh + m), tanh * tanh - delta * slope
 
 
-def closed_form_start(m: Tensor, delta: Tensor) -> Tensor:
-    """A first y, off by at most 0.21 absolute and 0.23 relative (measured, the worst being loc ≈ 1, scale → 0).
+def cubic_root(m: Tensor, delta: Tensor) -> Tensor:
+    """c near the positive root of c³ = 3δc + 3m, which tanh x ≈ x − x³/3 makes of the equation near the cusp.
 
-    tanh x ≈ x − x³/3 leaves x³ = 3δx + 3m near the cusp; with w = ∛(3m), a = 3|δ| the closed form below has the
-    cubic's limits at w → 0 and a → 0 on each side of δ = 0, and y = c/√(1 + c²) squashes it into [0, 1).
+    With w = ∛(3m), a = 3|δ| the closed form below has the root's limits at w → 0 and a → 0 on each side of δ = 0; it is
+    within 10 % of the root (measured; it depends on a/w² alone).
     """
     a = 3.0 * delta.abs()
     cube = 3.0 * m
@@ -100,7 +104,15 @@ def closed_form_start(m: Tensor, delta: Tensor) -> Tensor:
     w2 = w * w
     above = torch.sqrt(a + cube / torch.sqrt(w2 + a))
     below = cube / (a + w2 * w2 / (w2 + a * (2.0 / 3.0)))
-    c = torch.where(delta > 0, above, below)
+    return torch.where(delta > 0, above, below)
+
+
+def closed_form_start(m: Tensor, delta: Tensor) -> Tensor:
+    """A first y, off by at most 0.21 absolute and 0.23 relative (measured, the worst being loc ≈ 1, scale → 0).
+
+    y = c/√(1 + c²) squashes `cubic_root` into [0, 1).
+    """
+    c = cubic_root(m, delta)
     return c / torch.sqrt(1.0 + c * c)
 
 

@@ -24,7 +24,7 @@ from torch.library import triton_op, wrap_triton
 
 from tanhlut import coefficients, equation, packed
 from tanhlut.coefficients import SINGLE
-from tanhlut.eager import METHODS, Method
+from tanhlut.eager import COMPILED, Method
 from tanhlut.packed import Packed
 
 BLOCK, WARPS = 512, 4
@@ -96,10 +96,10 @@ def mode(
     table = _no_table(loc.device) if table is None else table
     numbers = [*table.ends, *table.bounds, low, high]
     if out is None and not INTERPRETED and torch.compiler.is_compiling():
-        result: Tensor = _operator(loc, scale, *table[:3], numbers, METHODS.index(method), table.bounded)
+        result: Tensor = _operator(loc, scale, *table[:3], numbers, COMPILED.index(method), table.bounded)
         return result
     out = torch.empty_like(loc) if out is None else out
-    _launch(_kernel, out, loc, scale, *table[:3], numbers, METHODS.index(method), table.bounded)
+    _launch(_kernel, out, loc, scale, *table[:3], numbers, COMPILED.index(method), table.bounded)
     return out
 
 

@@ -12,11 +12,14 @@ from torch import Tensor
 
 from tanhlut import equation
 from tanhlut.arrays import ArrayLike, unify
-from tanhlut.dispatch import BACKENDS, squashed_mode, traced
-from tanhlut.eager import EXACT_BOUND, METHODS, Method, compute_dtype
+from tanhlut.dispatch import BACKENDS, squashed_mode
+from tanhlut.eager import EXACT_BOUND, METHODS, NETWORK_METHODS, REFINED, Method, Source, compute_dtype
 from tanhlut.grid import Axis, Bounds, Grid
+from tanhlut.mlp import Layers
+from tanhlut.network import missing as no_network
 from tanhlut.shortcut import HIGH, LOW, quick
 from tanhlut.table import ModeTable
+from tanhlut.tracing import traced
 
 
 def mode(
@@ -26,6 +29,7 @@ def mode(
     high: ArrayLike = HIGH,
     *,
     method: Method = "refined",
+    refine: bool = False,
     table: ModeTable | None = None,
     backend: str = "auto",
     out: Any = None,
@@ -37,7 +41,9 @@ def mode(
             broadcast together. Dimensionless. Half-precision types are computed in float32 and rounded once.
         low, high: action bounds, numbers or of the same kind as loc; low < high. They never touch the table.
         method: ``"refined"`` (table and one Halley step; as good as exact), ``"bilinear"`` (table only; error up to
-            the table's tolerance · (high − low)/2) or ``"exact"`` (no table).
+            the table's tolerance · (high − low)/2), ``"exact"`` (no table) or ``"mlp"`` (the distilled network; for
+            graphs and accelerators without gather; eager only).
+        refine: one Halley step more behind ``"mlp"`` (which is the method ``"mlp_refined"``) or ``"bilinear"``.
         table: a `ModeTable`, by default the shipped one. Outside its bounds the answer is that of ``"exact"``.
         backend: ``"cpu"``, ``"gpu"`` (compiled), ``"eager"`` (torch operations) or ``"auto"``: the fastest of them that
             serves; under torch.compile and torch.export always ``"eager"``. See `tanhlut.backends`.
@@ -55,6 +61,8 @@ def mode(
         TypeError: an unsupported kind or dtype.
         ImportError: a named backend that is not installed.
     """
+    if refine:
+        method = _refined(method)
     result = None if backend == "eager" else quick(loc, scale, low, high, method, table, backend, out)
     if result is not None:
         return result
@@ -69,13 +77,19 @@ def mode(
 
 
 def pre_tanh_mode(
-    loc: ArrayLike, scale: ArrayLike, *, method: Method = "refined", table: ModeTable | None = None
+    loc: ArrayLike,
+    scale: ArrayLike,
+    *,
+    method: Method = "refined",
+    refine: bool = False,
+    table: ModeTable | None = None,
 ) -> Any:
     """x* with tanh(x*) = mode(loc, scale): for log_prob, and for callers that squash by themselves.
 
     x* = loc + 2·scale²·mode, the equation itself, which is accurate also where tanh saturates. Arguments, result and
     errors are those of `mode`; the method's error in the mode is multiplied by 2·scale².
     """
+    method = _refined(method) if refine else method
     _check_choice("method", method, METHODS)
     (wide_loc, wide_scale), restore = unify(loc, scale)
     _check_numbers(scale, -1.0, 1.0)
@@ -104,13 +118,14 @@ class ModeLookup(torch.nn.Module):
 
     Args:
         table: a `ModeTable`, by default the shipped one; not used by ``method="exact"``.
-        method: as in `mode`.
+        method, refine: as in `mode`. With ``"mlp"`` the buffers are the network's.
     """
 
     _BUFFERS = tuple(f"{name}_{part}" for name in ("loc", "delta") for part in Axis._fields)
 
-    def __init__(self, table: ModeTable | None = None, method: Method = "refined") -> None:
+    def __init__(self, table: ModeTable | None = None, method: Method = "refined", refine: bool = False) -> None:
         super().__init__()
+        method = _refined(method) if refine else method
         _check_choice("method", method, METHODS)
         self.method = method
         self._table: ModeTable | None = None
@@ -120,6 +135,9 @@ class ModeLookup(torch.nn.Module):
             return
         self._table = table = ModeTable.default() if table is None else table
         self._error_bound = table.certificates[method].bound if method in table.certificates else None
+        if method in NETWORK_METHODS:
+            self._register_network(table)
+            return
         self.bounds = table.bounds
         self.columns = len(table.scale)
         for dtype in (torch.float32, torch.float64):
@@ -135,8 +153,8 @@ class ModeLookup(torch.nn.Module):
             return cast(Tensor, result)
         (wide_loc, wide_scale, low_, high_), _ = unify(loc, scale, low, high)
         loc_, scale_ = cast(Tensor, wide_loc), cast(Tensor, wide_scale)
-        grid = self._grid(compute_dtype(loc_.dtype)) if traced() or not (loc_.is_cpu or loc_.is_cuda) else None
-        y = squashed_mode(loc_, scale_, self.method, self._table, "auto", grid)
+        source = self._source(compute_dtype(loc_.dtype)) if traced() or not (loc_.is_cpu or loc_.is_cuda) else None
+        y = squashed_mode(loc_, scale_, self.method, self._table, "auto", source)
         return _to_bounds(y, low_, high_).to(loc_.dtype)
 
     @property
@@ -146,9 +164,22 @@ class ModeLookup(torch.nn.Module):
             raise ValueError(f"no bound is proven for method {self.method!r} on this table: see `tablegen verify`")
         return self._error_bound
 
-    def _grid(self, dtype: torch.dtype) -> Grid | None:
-        if self.bounds is None:
+    def _register_network(self, table: ModeTable) -> None:
+        if table.network is None:
+            raise no_network()
+        layers = table.network.layers(torch.float32, torch.device("cpu"))
+        self.layers = len(layers.weights)
+        for name, tensors in zip(Layers._fields, layers, strict=True):
+            for k, tensor in enumerate(tensors):
+                self.register_buffer(f"{name}{k}", tensor.clone(), persistent=False)
+
+    def _source(self, dtype: torch.dtype) -> Source:
+        if self.method == "exact":
             return None
+        if self.method in NETWORK_METHODS:
+            names = ([f"{name}{k}" for k in range(self.layers)] for name in Layers._fields)
+            return Layers(*(tuple(self.get_buffer(name).to(dtype) for name in group) for group in names))
+        assert self.bounds is not None
         parts = [self.get_buffer(f"{name}_{_suffix(dtype)}") for name in self._BUFFERS]
         half = len(Axis._fields)
         return Grid(Axis(*parts[:half]), Axis(*parts[half:]), self.get_buffer("values"), self.columns, self.bounds)
@@ -165,6 +196,10 @@ class ModeLookup(torch.nn.Module):
 
     def extra_repr(self) -> str:
         return f"method={self.method!r}, bounds={self.bounds}"
+
+
+def _refined(method: Method) -> Method:
+    return REFINED.get(method, method)
 
 
 def _suffix(dtype: torch.dtype) -> str:

@@ -9,10 +9,13 @@ A file is HDF5 behind a 512-byte user block (any HDF5 viewer opens it):
     /mode/value           float32 (loc, scale), the mode for bounds (−1, 1), in [0, 1], increasing along both axes
     /mode/loc             float64 (n,), dimension scale, |loc| ≥ 0, first node 0
     /mode/scale           float64 (k,), dimension scale, ≥ 0
+    /network              optional, the network of method "mlp"; attributes: NETWORK_METADATA below, "layers", "digest"
+    /network/weight0      float32 (outputs, inputs) of the first layer, and so on
+    /network/bias0        float32 (outputs,)
 
 The header's digest guards the bytes, before HDF5 parses any of them; the attribute "digest" guards the content (the
-arrays and the metadata in a canonical form), so that a certificate can name what it speaks of; "certificates_digest"
-guards the certificates together with that digest.
+arrays and the metadata in a canonical form), so that a certificate can name what it speaks of; the network has a digest
+of its own; "certificates_digest" guards the certificates together with the table's.
 """
 
 import hashlib
@@ -48,6 +51,26 @@ METADATA: dict[str, type] = {
     "command": str,
 }
 
+# The network's: sizes, and its metadata.
+NETWORK = "network"
+NETWORK_DTYPE = "<f4"
+NETWORK_INPUTS = 2  # the chart's u and ρ
+MAX_LAYERS = 8
+MAX_WIDTH = 1024
+NETWORK_METADATA: dict[str, type] = {
+    "tolerance": float,  # sup |network − mode| claimed over the half-plane
+    "activation": str,
+    "chart": str,
+    "settings": str,
+    "versions": str,
+    "command": str,
+}
+# What tanhlut.mlp evaluates; a network for anything else is refused.
+NETWORK_FIXED = {
+    "activation": "z/sqrt(1+z^2)",
+    "chart": "X^3-m*X^2-3*d*X-3*m=0; u=X^2/(3+X^2); rho=m/X; y=X/sqrt(1+X^2)*(1+N(u,rho))",
+}
+
 # CF-style description of each dataset.
 ATTRIBUTES: dict[str, dict[str, str | tuple[float, float]]] = {
     VALUE: {"long_name": "mode of tanh(Normal(loc, scale^2))", "units": "1", "valid_range": (0.0, 1.0)},
@@ -60,10 +83,31 @@ ATTRIBUTES: dict[str, dict[str, str | tuple[float, float]]] = {
 }
 
 
+def weight_name(layer: int) -> str:
+    """The dataset of a layer's weights."""
+    return f"weight{layer}"
+
+
+def bias_name(layer: int) -> str:
+    """The dataset of a layer's biases."""
+    return f"bias{layer}"
+
+
+def network_digest(
+    weights: Sequence[NDArray[np.float32]], biases: Sequence[NDArray[np.float32]], metadata: Mapping[str, float | str]
+) -> str:
+    """SHA-256 (hex) over the metadata, as in `digest`, and the layers' bytes with their shapes."""
+    sha = hashlib.sha256(json.dumps([SCHEMA, VERSION, NETWORK, _canonical(metadata)], sort_keys=True).encode())
+    for name, arrays in (("weight", weights), ("bias", biases)):
+        for array in arrays:
+            sha.update(f"{name}{array.shape}".encode())
+            sha.update(np.ascontiguousarray(array, dtype=NETWORK_DTYPE).tobytes())
+    return sha.hexdigest()
+
+
 def digest(arrays: Mapping[str, NDArray[np.generic]], metadata: Mapping[str, float | str]) -> str:
     """SHA-256 (hex) over the metadata as canonical JSON (floats as hex) and the arrays' little-endian bytes."""
-    canonical = {key: float(value).hex() if isinstance(value, float) else value for key, value in metadata.items()}
-    sha = hashlib.sha256(json.dumps([SCHEMA, VERSION, canonical], sort_keys=True).encode())
+    sha = hashlib.sha256(json.dumps([SCHEMA, VERSION, _canonical(metadata)], sort_keys=True).encode())
     for name in sorted(DTYPES):
         array = np.ascontiguousarray(arrays[name], dtype=DTYPES[name])
         sha.update(f"{name}{array.shape}".encode())
@@ -71,8 +115,12 @@ def digest(arrays: Mapping[str, NDArray[np.generic]], metadata: Mapping[str, flo
     return sha.hexdigest()
 
 
+def _canonical(metadata: Mapping[str, float | str]) -> dict[str, str]:
+    return {key: float(value).hex() if isinstance(value, float) else str(value) for key, value in metadata.items()}
+
+
 class Certificate(NamedTuple):
-    """What `tablegen verify` proved of one method on one table, in float32.
+    """What `tablegen verify` proved of one method on one table or network, in float32.
 
     Attributes:
         method: the method spoken of.
@@ -80,7 +128,7 @@ class Certificate(NamedTuple):
         observed: the error really seen at the witness, the worst query found.
         loc, scale: the witness.
         verifier: the version of tanhlut whose verifier proved it.
-        digest: of the table it speaks of.
+        digest: of the table it speaks of, or of its network for the network's methods.
     """
 
     method: str

@@ -14,12 +14,12 @@ from torch import Tensor
 from torch._C import _functorch, _get_tracing_state, _len_torch_dispatch_stack
 from torch.autograd import forward_ad
 
-from tanhlut import dispatch, parallel
-from tanhlut.eager import METHODS
+from tanhlut import dispatch, parallel, tracing
+from tanhlut.eager import COMPILED
 from tanhlut.packed import NO_TABLE
 from tanhlut.table import ModeTable
 
-_METHODS: dict[str, int] = {method: number for number, method in enumerate(METHODS)}
+_METHODS: dict[str, int] = {method: number for number, method in enumerate(COMPILED)}
 _EXACT = _METHODS["exact"]
 _INFINITY = float("inf")
 _ON_CPU, _ON_CUDA = ("auto", "cpu"), ("auto", "gpu")
@@ -147,8 +147,8 @@ def _cuda(
         or scale.device != loc.device
         or loc.shape != scale.shape
         or (_is_grad_enabled() and (loc.requires_grad or scale.requires_grad))
-        or dispatch.traced()
-        or dispatch.transformed()
+        or tracing.traced()
+        or tracing.transformed()
         or not (loc.is_contiguous() and scale.is_contiguous())
         or loc.is_neg()
         or scale.is_neg()

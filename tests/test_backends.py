@@ -19,7 +19,7 @@ import tanhlut
 from conftest import table_named
 from oracle import REFERENCE
 from tanhlut import ModeLookup, ModeTable, dispatch, mode, parallel, pre_tanh_mode, shortcut
-from tanhlut.eager import METHODS
+from tanhlut.eager import COMPILED
 from test_lookup import bits
 
 TABLES = ["default", "narrow", "coarse"]
@@ -32,7 +32,7 @@ def test_backends_agree(sample: Any, name: str) -> None:
     """Both are within 1.9e-7 and 3.6 ulp of the truth, so 3.1e-7 and 6 ulp apart at most; nearly all within 2."""
     table = table_named(name)
     loc, scale = (part.astype(np.float32) for part in sample(200_000, seed=11))
-    for method in METHODS:
+    for method in COMPILED:
         eager, cpu = (mode(loc, scale, method=method, table=table, backend=b) for b in ("eager", "cpu"))
         difference = np.abs(eager.astype(np.float64) - cpu)
         assert difference.max() <= (4e-7 if method == "bilinear" else 3.1e-7)
@@ -62,7 +62,7 @@ def test_reference_rows(backend: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", COMPILED)
 def test_every_road_gives_the_same_bits(method: str, dtype: torch.dtype) -> None:
     """Long and short, tensors and arrays, strided, with out=, with gradients, bounds as numbers and as tensors."""
     generator = torch.Generator().manual_seed(3)

@@ -17,7 +17,7 @@ import points  # noqa: E402
 from conftest import table_named  # noqa: E402
 from oracle import REFERENCE  # noqa: E402
 from tanhlut import ModeLookup, ModeTable, dispatch, gpu, mode  # noqa: E402
-from tanhlut.eager import METHODS  # noqa: E402
+from tanhlut.eager import COMPILED  # noqa: E402
 from test_lookup import bits  # noqa: E402
 
 DEVICE = torch.device("cuda" if CUDA else "cpu")
@@ -38,7 +38,7 @@ def run(loc: torch.Tensor, scale: torch.Tensor, *bounds: Any, **options: Any) ->
 
 
 @pytest.mark.parametrize("name", TABLES)
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", COMPILED)
 def test_the_cpu_kernels_bits(method: str, name: str) -> None:
     """The same operations in the same order: everything tested and proven of the CPU kernel holds here."""
     table = table_named(name)
@@ -59,7 +59,7 @@ def test_reference_rows(method: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", COMPILED)
 def test_edges_and_half_precision(method: str, dtype: torch.dtype) -> None:
     """Conventions as on the CPU; half types are computed in float32 and rounded once."""
     inf, nan = float("inf"), float("nan")
@@ -82,7 +82,7 @@ def device_table() -> gpu.DeviceTable:
     return gpu.device_table(packed, DEVICE)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", COMPILED)
 def test_shapes_layout_and_batch_never_matter(method: str) -> None:
     loc, scale = torch.randn(37, 29) * 2, torch.rand(37, 29) * 2
     whole = run(loc, scale, method=method)
@@ -114,7 +114,7 @@ def test_what_it_cannot_serve_raises() -> None:
 
 
 @on_hardware
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", COMPILED)
 def test_cuda_graph(method: Any) -> None:
     loc, scale = torch.randn(4096, device=DEVICE), torch.rand(4096, device=DEVICE)
     expected = mode(loc, scale, method=method)

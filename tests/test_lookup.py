@@ -42,7 +42,7 @@ def test_edges(method: str, dtype: torch.dtype, table: ModeTable) -> None:
         (NAN, 1.0, NAN), (1.0, NAN, NAN), (NAN, NAN, NAN), (1.0, -1.0, NAN), (0.0, -INF, NAN),
     ]  # fmt: skip
     loc, scale, expected = (torch.tensor(column, dtype=torch.float64) for column in zip(*cases, strict=True))
-    tolerance = (1e-4 if method == "bilinear" else 2.4e-7) + torch.finfo(dtype).eps / 2
+    tolerance = {"bilinear": 1e-4, "mlp": 6e-6}.get(method, 2.4e-7) + torch.finfo(dtype).eps / 2
     for sign in (1.0, -1.0):
         y = mode((sign * loc).to(dtype), scale.to(dtype), method=method, table=table)
         assert y.dtype == dtype
@@ -77,10 +77,13 @@ def test_odd_bitwise_and_in_range(pairs: list[tuple[float, float]], method: str,
 @settings(max_examples=200, deadline=None)
 @given(any_loc, any_loc, any_scale, any_scale, methods)
 def test_increasing(loc: float, other_loc: float, scale: float, other_scale: float, method: str) -> None:
-    """In loc, and for loc ≥ 0 in scale, up to the method's rounding (neighbouring floats may swap by an ulp or two)."""
+    """In loc, and for loc ≥ 0 in scale, up to the method's rounding (neighbouring floats may swap by an ulp or two).
+
+    Nothing makes a network monotone: it is up to twice its error.
+    """
     low, high = sorted((loc, other_loc), key=lambda x: (x, np.copysign(1.0, x)))  # −0.0 comes before 0.0: they differ
     narrow, wide = sorted((scale, other_scale))
-    slack = 3e-7
+    slack = 1.2e-5 if method == "mlp" else 3e-7
     a, b, c = mode(np.float32([low, high, abs(high)]), np.float32([narrow, narrow, wide]), method=method)
     assert b >= a - slack
     assert c >= abs(b) - slack

@@ -3,9 +3,14 @@
 import contextlib
 import io
 import re
+import warnings
 from pathlib import Path
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+NETWORK = (ROOT / "docs" / "network.md").read_text()
 
 
 def test_the_example_prints_what_it_says() -> None:
@@ -19,6 +24,22 @@ def test_the_example_prints_what_it_says() -> None:
     assert len(said) == 2
 
 
+def test_the_networks_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnxscript")
+    first, second = re.findall(r"```python\n(.*?)```", NETWORK, re.S)
+    said = re.findall(r"print\(.*  # (.*)", first)
+    output, names = io.StringIO(), {"__name__": "docs"}
+    with contextlib.redirect_stdout(output):
+        exec(first, names)
+    assert output.getvalue().splitlines() == said
+    assert len(said) == 4
+    monkeypatch.chdir(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch about torch
+        exec(second, names)
+    assert (tmp_path / "policy.onnx").exists()
+
+
 def test_the_shell_example() -> None:
     import tanhlut
 
@@ -28,7 +49,10 @@ def test_the_shell_example() -> None:
 def test_the_data_are_those_described() -> None:
     import tanhlut
 
-    digest = tanhlut.ModeTable.default().digest
-    data = Path(__file__).parent.parent / "data"
+    table = tanhlut.ModeTable.default()
+    digest = table.digest
+    assert table.network is not None
+    assert table.network.digest in (ROOT / "data" / "README.md").read_text()
+    data = ROOT / "data"
     assert digest in (data / "README.md").read_text()
     assert digest in (data / "exhaustive" / "bfloat16-refined.json").read_text()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tanhlut import ModeLookup, ModeTable, backends, mode, solve_mode
-from tanhlut.eager import METHODS
+from tanhlut.eager import COMPILED
 
 YARDSTICK = {"tensor": "torch.tanh", "out": "torch.tanh(out=)", "array": "np.tanh", "float": "math.tanh"}
 COMPILED_UP_TO = 100_000
@@ -51,9 +51,9 @@ def contenders(sample: Sample) -> Iterator[Contender]:
     if len(loc) == 1:
         x, s = float(loc), float(scale)
         yield Contender("math.tanh", "float", lambda: math.tanh(x), False)
-        for method in METHODS:
+        for method in COMPILED:
             yield Contender(f"ours {method} cpu", "float", lambda m=method: mode(x, s, method=m))
-    for method in METHODS:
+    for method in COMPILED:
         yield Contender(f"ours {method} cpu", "tensor", lambda m=method: mode(loc, scale, method=m))
         yield Contender(f"ours {method} cpu", "out", lambda m=method: mode(loc, scale, method=m, out=out))
         yield Contender(f"ours {method} cpu", "array", lambda m=method: mode(a, b, method=m))

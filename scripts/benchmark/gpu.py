@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 
 from tanhlut import mode, solve_mode
-from tanhlut.eager import METHODS
+from tanhlut.eager import COMPILED
 
 LARGE, GRAPHED = 1 << 26, (1, 1 << 7, 1 << 10, 1 << 14)
 _ROUNDS, _LOOPS = 30, 20
@@ -31,7 +31,7 @@ def _compare(size: int, dtype: torch.dtype, graphed: bool) -> None:
     calls: dict[str, Callable[[], object]] = {
         "torch.add(out=)": lambda: torch.add(loc, scale, out=out),
         "torch.tanh(out=)": lambda: torch.tanh(loc, out=out),
-        **{f"ours {m}": (lambda m=m: mode(loc, scale, method=m, out=out)) for m in METHODS},
+        **{f"ours {m}": (lambda m=m: mode(loc, scale, method=m, out=out)) for m in COMPILED},
         "ours refined eager": lambda: mode(loc, scale, backend="eager"),
     }
     if graphed:

@@ -39,10 +39,12 @@ def _time(ns: float) -> str:
     return f"{ns:.3g} ns"
 
 
-def save(folder: Path, name: str, timings: Sequence[Timing], dtype: str, machine: dict[str, Any]) -> list[Path]:
-    """Write name.csv, name.json and name.png; the paths."""
+def save(
+    folder: Path, name: str, timings: Sequence[Timing], dtype: str, machine: dict[str, Any], picture: bool = True
+) -> list[Path]:
+    """Write name.csv, name.json and, if wanted, name.png; the paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{name}.{ending}" for ending in ("csv", "json", "png")]
+    paths = [folder / f"{name}.{ending}" for ending in ("csv", "json", "png")[: 2 + picture]]
     with paths[0].open("w", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(FIELDS)
@@ -52,7 +54,8 @@ def save(folder: Path, name: str, timings: Sequence[Timing], dtype: str, machine
             words = ("" if math.isnan(number) else f"{number:.4g}" for number in numbers)
             rows.writerow((*about, t.contender.name, t.contender.kind, dtype, t.size, t.threads, *words, t.note))
     paths[1].write_text(json.dumps(machine, indent=1) + "\n")
-    draw(paths[2], timings, machine)
+    if picture:
+        draw(paths[2], timings, machine)
     return paths
 
 

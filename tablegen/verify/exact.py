@@ -31,6 +31,13 @@ _MOST_BOXES = 3_000_000
 
 def exact_error(inside: Boxes | None, progress: Callable[[int], None] = lambda boxes: None) -> tuple[float, int]:
     """(bound of the float32 method "exact" over the half-plane less the box `inside`, boxes examined)."""
+    return over_half_plane(box_error, inside, progress)
+
+
+def over_half_plane(
+    box_error: Callable[[Boxes], Array], inside: Boxes | None, progress: Callable[[int], None]
+) -> tuple[float, int]:
+    """(the largest of `box_error` over the half-plane less the box `inside`, halving boxes; boxes examined)."""
     boxes = _outside(_octaves(), inside)
     worst, examined = 0.0, 0
     for _ in range(_ROUNDS):

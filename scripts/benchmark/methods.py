@@ -1,0 +1,100 @@
+"""The methods beside each other on every road, for who must choose one: eager, compiled, the kernels, onnxruntime."""
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from benchmark.contenders import Contender, Sample
+from tanhlut import ModeLookup, ModeTable, mode
+from tanhlut.eager import COMPILED, METHODS, Method
+
+
+def contenders(sample: Sample) -> Iterator[Contender]:
+    """All of them for one batch; the yardsticks first."""
+    loc, scale, _ = sample
+    a, b, _ = (part.numpy() for part in sample)
+    yield Contender("torch.tanh", "tensor", lambda: torch.tanh(loc), False)
+    yield Contender("np.tanh", "array", lambda: np.tanh(a), False)
+    for method in METHODS:
+        if method in COMPILED:
+            yield Contender(f"ours {method} cpu", "tensor", lambda m=method: mode(loc, scale, method=m))
+        yield Contender(f"ours {method} eager", "tensor", lambda m=method: mode(loc, scale, method=m, backend="eager"))
+        try:
+            compiled = _compiled(method)
+            compiled(loc, scale)
+        except Exception as error:  # no C++ compiler, for one
+            note = f"missing: torch.compile failed ({type(error).__name__})"
+            yield Contender(f"ours {method} compiled", "tensor", None, note=note)
+        else:
+            yield Contender(f"ours {method} compiled", "tensor", lambda c=compiled: c(loc, scale))
+        try:
+            session = _session(method)
+        except ImportError as error:
+            note = f"missing: {error}; pip install 'tanhlut[bench]'"
+            yield Contender(f"ours {method} onnxruntime", "array", None, note=note)
+        else:
+            yield Contender(
+                f"ours {method} onnxruntime", "array", lambda s=session: s.run(None, {"loc": a, "scale": b})[0]
+            )
+
+
+def sizes() -> dict[str, dict[str, Any]]:
+    """Of each method: bytes of its numbers, operations in torch, nodes and bytes of its ONNX graph, bound."""
+    table = ModeTable.default()
+    found = {}
+    for method in METHODS:
+        held = 0
+        if method.startswith("mlp") and table.network is not None:
+            held = table.network.nbytes
+        elif method != "exact":
+            held = table.nbytes
+        found[method] = {"bytes": held, "torch operations": _operations(method), "bound": table.error_bound(method)}
+        try:
+            import onnx
+
+            from tablegen import onnx_graph
+
+            data = onnx_graph.model(table, method)
+            found[method] |= {"onnx nodes": len(onnx.load_from_string(data).graph.node), "onnx bytes": len(data)}
+        except ImportError:
+            pass
+    return found
+
+
+class _Counter(TorchDispatchMode):
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, arguments: Any = (), options: Any = None) -> Any:
+        self.count += 1
+        return function(*arguments, **(options or {}))
+
+
+def _operations(method: Method) -> int:
+    loc, scale = torch.ones(3), torch.ones(3)
+    mode(loc, scale, method=method, backend="eager")
+    with _Counter() as counter:
+        mode(loc, scale, method=method, backend="eager")
+    return counter.count
+
+
+@cache
+def _compiled(method: Method) -> Any:
+    return torch.compile(ModeLookup(method=method), fullgraph=True, dynamic=True)
+
+
+@cache
+def _session(method: Method) -> Any:
+    import onnxruntime
+
+    from tablegen import onnx_graph
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    data = onnx_graph.model(ModeTable.default(), method)
+    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
