@@ -32,7 +32,7 @@ MOST_PARAMETERS = 2000  # a step costs their cube
 # finer the tolerance is.
 _AIM = 0.8
 _PENALTY = 1.2e-8  # for the tolerance 6e-6; goes with its cube, which was found to keep the two in step
-_MOST_PENALTY = 1e-4  # where rounding is no concern any more
+_MOST_PENALTY = 1e-7  # rounding is then some 5e-7, of no concern to coarser tolerances
 _SHARES = (0.01, 0.3, 1.0)  # of the penalty: first layer, layers between, last layer; biases as the first
 _STEPS, _FEWEST_STEPS = 6000, 300  # for up to 105 parameters, and for the most
 _LAWSON_FROM, _LAWSON_EVERY, _CHECK_EVERY = 0.3, 5, 25

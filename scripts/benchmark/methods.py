@@ -85,6 +85,7 @@ def _operations(method: Method) -> int:
 
 @cache
 def _compiled(method: Method) -> Any:
+    torch._dynamo.config.recompile_limit = 64  # the modules of all methods share one code object
     return torch.compile(ModeLookup(method=method), fullgraph=True, dynamic=True)
 
 
