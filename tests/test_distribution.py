@@ -61,3 +61,12 @@ def test_bad_parameters_raise(arguments: tuple[float, ...]) -> None:
 
 def test_validation_can_be_switched_off() -> None:
     assert TanhNormal(torch.tensor(0.0), torch.tensor(-1.0), validate_args=False).mode.isnan()
+
+
+def test_the_mode_by_another_method() -> None:
+    loc, scale = torch.randn(4, 2), torch.rand(4, 2) + 0.1
+    for options in ({"method": "mlp"}, {"method": "mlp", "refine": True}, {"method": "exact"}):
+        distribution = TanhNormal(loc, scale, -2.0, 1.0, **options)  # type: ignore[arg-type]
+        expected = mode(loc, scale, -2.0, 1.0, **options)
+        torch.testing.assert_close(distribution.mode, expected, rtol=0, atol=0)
+        torch.testing.assert_close(distribution.expand((3, 4, 2)).mode[1], expected, rtol=0, atol=0)
