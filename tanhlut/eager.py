@@ -8,7 +8,7 @@
 
 Halley steps are fixed in number, so the cost is the same everywhere. Worst start, over the plane, in relative error:
 a table cell 0.14 (deep octaves, which only float64 inputs reach; 0.021 elsewhere), the closed form 0.23, the network
-4e-3. A step cubes it: float32 needs 1 after a table or a network and 2 after the closed form, float64 2 and 3. Largest
+2e-3. A step cubes it: float32 needs 1 after a table or a network and 2 after the closed form, float64 2 and 3. Largest
 errors seen in docs/accuracy.md.
 """
 

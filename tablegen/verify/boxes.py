@@ -44,13 +44,18 @@ class Boxes(NamedTuple):
 
     def quarters(self) -> "Boxes":
         """The four halves-of-halves of each box, all lower left ones first."""
-        m, d = 0.5 * (self.m0 + self.m1), 0.5 * (self.d0 + self.d1)
-        return Boxes(
-            np.concatenate([self.m0, self.m0, m, m]),
-            np.concatenate([m, m, self.m1, self.m1]),
-            np.concatenate([self.d0, d, self.d0, d]),
-            np.concatenate([d, self.d1, d, self.d1]),
-        )
+        return Boxes(*quartered(*self))
+
+
+def quartered(a0: Array, a1: Array, b0: Array, b1: Array) -> tuple[Array, Array, Array, Array]:
+    """The ends of the four quarters of boxes [a0, a1] × [b0, b1], all lower left ones first."""
+    a, b = 0.5 * (a0 + a1), 0.5 * (b0 + b1)
+    return (
+        np.concatenate([a0, a0, a, a]),
+        np.concatenate([a, a, a1, a1]),
+        np.concatenate([b0, b, b0, b]),
+        np.concatenate([b, b1, b, b1]),
+    )
 
 
 class Corners(NamedTuple):

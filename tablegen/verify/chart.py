@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tablegen.verify.boxes import SLACK, Array, Boxes, Corners, mode_at, q_of, slope_minimum
+from tablegen.verify.boxes import SLACK, Array, Boxes, Corners, mode_at, q_of, quartered, slope_minimum
 
 DEPTH = 26  # bits of v and ρ
 SATURATED = 20.0  # beyond this X the mode, at least tanh X, is within 1e-16 of 1
@@ -42,13 +42,7 @@ class Squares(NamedTuple):
 
     def quarters(self) -> "Squares":
         """The four quarters of each box."""
-        v, r = self.middle()
-        return Squares(
-            np.concatenate([self.v0, self.v0, v, v]),
-            np.concatenate([v, v, self.v1, self.v1]),
-            np.concatenate([self.r0, r, self.r0, r]),
-            np.concatenate([r, self.r1, r, self.r1]),
-        )
+        return Squares(*quartered(*self))
 
     def middle(self) -> tuple[Array, Array]:
         """The centre of each box."""

@@ -117,8 +117,8 @@ def _root_error(boxes: Squares) -> Array:
     _, v1, r0, r1 = boxes
     u0, u1 = boxes.v0**2, v1**2
     delta = np.maximum(np.abs(u1 - r0), np.abs(u0 - r1))
-    slope = 2.0 * u0 * (1.0 - r1) + r0  # smallest of 2u(1 − ρ) + ρ = u·(2 − 2ρ) + ρ, which increases in u
-    slope = np.maximum(slope, np.minimum(2.0 * u0 * (1.0 - r0) + r0, 2.0 * u0 * (1.0 - r1) + r1))
+    # 2u(1 − ρ) + ρ increases in u and is linear in ρ: smallest at u0 and one end of ρ.
+    slope = np.minimum(2.0 * u0 * (1.0 - r0) + r0, 2.0 * u0 * (1.0 - r1) + r1)
     terms = 2.0 * u1 * (1.0 - r0) + (1.0 + EXCESS) * delta + 3.0 * r1 * (1.0 - u0)
     # 3|δ|(1 − u)/3 = |u − ρ| ≤ u + ρ, and each term is at most its share of 2u(1 − ρ) + ρ: see `WORST_ROOT`.
     with np.errstate(divide="ignore", invalid="ignore"):
