@@ -6,7 +6,8 @@
 
 `mode`, `pre_tanh_mode` and `is_bimodal` take torch tensors, NumPy arrays or Python floats; `ModeLookup` is a module,
 `TanhNormal` a distribution, `ModeTable` the table behind them, `solve_mode` the exact solver behind the table, and
-`certify` a proven bound of any answer's error.
+`certify` a proven bound of any answer's error. `mode_of` reads other people's distributions; `tanhlut.integrations` has
+TorchRL, Stable-Baselines3, rsl_rl and Pyro.
 """
 
 from tanhlut.backends import backends, warmup
@@ -14,6 +15,7 @@ from tanhlut.certificate import certify
 from tanhlut.distribution import TanhNormal
 from tanhlut.errors import MissingExtraError, TableError
 from tanhlut.lookup import ModeLookup, is_bimodal, mode, pre_tanh_mode
+from tanhlut.recognise import mode_of
 from tanhlut.solver import solve_mode
 from tanhlut.table import ModeTable
 
@@ -29,6 +31,7 @@ __all__ = [
     "certify",
     "is_bimodal",
     "mode",
+    "mode_of",
     "pre_tanh_mode",
     "solve_mode",
     "warmup",

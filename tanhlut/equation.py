@@ -130,6 +130,11 @@ def halley_step(y: Tensor, m: Tensor, s: Tensor, delta: Tensor) -> Tensor:
     return (t + slope * step * (1.0 - t * step)).clamp(0.0, 1.0)
 
 
+def pre_tanh(y: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
+    """x with tanh x = y, the mode: the equation itself, accurate also where tanh saturates."""
+    return loc + 2.0 * scale * scale * y
+
+
 def partials(y: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
     """(∂y/∂loc, ∂y/∂scale) of the mode from its own value y, by the implicit function theorem (module docstring).
 

@@ -95,8 +95,7 @@ def pre_tanh_mode(
     _check_numbers(scale, -1.0, 1.0)
     loc_, scale_ = cast(Tensor, wide_loc), cast(Tensor, wide_scale)
     y = squashed_mode(loc_, scale_, method, table, "auto")
-    scale_ = scale_.to(y.dtype)
-    return restore((loc_.to(y.dtype) + 2.0 * scale_ * scale_ * y).to(loc_.dtype))
+    return restore(equation.pre_tanh(y, loc_.to(y.dtype), scale_.to(y.dtype)).to(loc_.dtype))
 
 
 def is_bimodal(loc: ArrayLike, scale: ArrayLike) -> Any:

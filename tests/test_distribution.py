@@ -1,5 +1,7 @@
 """TanhNormal against mpmath densities and torch.distributions' contract."""
 
+import math
+
 import mpmath
 import pytest
 import torch
@@ -70,3 +72,98 @@ def test_the_mode_by_another_method() -> None:
         expected = mode(loc, scale, -2.0, 1.0, **options)
         torch.testing.assert_close(distribution.mode, expected, rtol=0, atol=0)
         torch.testing.assert_close(distribution.expand((3, 4, 2)).mode[1], expected, rtol=0, atol=0)
+
+
+def test_moments_and_entropy_against_mpmath() -> None:
+    for loc, scale, low, high in ((0.2, 1.3, -2.0, 3.0), (-0.7, 0.4, 0.0, 10.0)):
+        distribution = TanhNormal(*(torch.tensor(v, dtype=torch.float64) for v in (loc, scale, low, high)))
+
+        def action(x: mpmath.mpf, low: float = low, high: float = high) -> mpmath.mpf:
+            return low + (high - low) * (mpmath.tanh(x) + 1) / 2
+
+        def expectation(f, loc: float = loc, scale: float = scale):  # type: ignore[no-untyped-def]
+            ends = [loc + k * scale for k in (-14, -5, -2, 0, 2, 5, 14)]
+            return mpmath.quad(lambda x: f(x) * mpmath.npdf(x, loc, scale), ends)
+
+        mean = expectation(action)
+        variance = expectation(lambda x, mean=mean: (action(x) - mean) ** 2)
+        entropy = -expectation(
+            lambda x, a=loc, b=scale, half=(high - low) / 2: mpmath.log(
+                mpmath.npdf(x, a, b) * mpmath.cosh(x) ** 2 / half
+            )
+        )
+        assert distribution.mean.item() == pytest.approx(float(mean), abs=1e-13)
+        assert distribution.variance.item() == pytest.approx(float(variance), rel=1e-12)
+        assert distribution.stddev.item() == pytest.approx(float(mpmath.sqrt(variance)), rel=1e-12)
+        assert distribution.entropy().item() == pytest.approx(float(entropy), abs=1e-12)
+
+
+@pytest.mark.parametrize(("low", "high"), [(-1.0, 1.0), (0.0, 1.0), (-2.0, 3.0)])
+def test_log_prob_next_to_the_bounds(low: float, high: float) -> None:
+    distribution = TanhNormal(*(torch.tensor(v, dtype=torch.float64) for v in (0.3, 2.0, low, high)))
+    distances = (1e-3, 1e-9, 1e-14)
+    for y in [low + d for d in distances] + [high - d for d in distances]:
+        with mpmath.workdps(60):
+            expected = float(mpmath.log(density(y, 0.3, 2.0, low, high)))
+        assert distribution.log_prob(torch.tensor(y, dtype=torch.float64)).item() == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_log_prob_at_saturation(dtype: torch.dtype) -> None:
+    loc = torch.tensor([40.0, -40.0], dtype=dtype, requires_grad=True)
+    scale = torch.tensor([0.1, 0.1], dtype=dtype, requires_grad=True)
+    distribution = TanhNormal(loc, scale, -2.0, 3.0, validate_args=True)
+    torch.manual_seed(0)
+    x = torch.distributions.Normal(loc, scale).rsample()
+    torch.manual_seed(0)
+    sample = distribution.rsample()
+    assert sample.tolist() == [3.0, -2.0]
+    slope = 2.0 * (math.log(2.0) - x.abs() - torch.nn.functional.softplus(-2.0 * x.abs())) + math.log(2.5)
+    expected = torch.distributions.Normal(loc, scale).log_prob(x) - slope
+    torch.testing.assert_close(distribution.log_prob(sample), expected)  # the very x
+    copy = sample.detach().clone()
+    scored = distribution.log_prob(copy)
+    assert scored.isfinite().all()
+    gradients = torch.autograd.grad(scored.sum(), (loc, scale))
+    assert all(gradient.isfinite().all() for gradient in gradients)
+    assert TanhNormal(0.0, 1.0, validate_args=False).log_prob(torch.tensor(1.5)) == -torch.inf
+    assert TanhNormal(0.0, 1.0, validate_args=False).log_prob(torch.tensor(torch.nan)).isnan()
+    with pytest.raises(ValueError, match="support"):
+        distribution.log_prob(torch.tensor([3.5, 0.0], dtype=dtype))
+
+
+def test_cdf_icdf() -> None:
+    distribution = TanhNormal(*(torch.tensor(v, dtype=torch.float64) for v in (-0.4, 0.8, -2.0, 3.0)))
+    for y in (-1.999999, -1.0, 0.5, 2.0, 2.9999):
+        with mpmath.workdps(40):
+            expected = float(mpmath.ncdf(mpmath.atanh((mpmath.mpf(y) - 0.5) / 2.5), -0.4, 0.8))
+        got = distribution.cdf(torch.tensor(y, dtype=torch.float64))
+        assert got.item() == pytest.approx(expected, rel=1e-9)
+        assert distribution.icdf(got).item() == pytest.approx(y, abs=1e-6)
+    ends = distribution.cdf(torch.tensor([-5.0, -2.0, 3.0, 7.0], dtype=torch.float64))
+    assert ends.tolist() == [0.0, 0.0, 1.0, 1.0]
+    assert distribution.icdf(torch.tensor([0.0, 1.0], dtype=torch.float64)).tolist() == [-2.0, 3.0]
+
+
+def test_kl_divergence() -> None:
+    p, q = TanhNormal(0.2, 1.0, -2.0, 3.0), TanhNormal(-0.1, 0.7, -2.0, 3.0)
+    expected = torch.distributions.kl_divergence(p.base_dist, q.base_dist)
+    assert torch.distributions.kl_divergence(p, q) == expected
+    torch.manual_seed(0)
+    y = p.sample((200_000,))
+    assert (p.log_prob(y) - q.log_prob(y)).mean().item() == pytest.approx(expected.item(), abs=0.02)
+    with pytest.raises(NotImplementedError, match="equal bounds"):
+        torch.distributions.kl_divergence(p, TanhNormal(0.0, 1.0))
+
+
+def test_compiled_and_mapped() -> None:
+    def everything(loc: torch.Tensor, scale: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        d = TanhNormal(loc, scale, -2.0, 3.0, validate_args=False)
+        return d.mode, d.mean, d.variance, d.entropy(), d.log_prob(value), d.cdf(value)
+
+    arguments = torch.randn(6, 2), torch.rand(6, 2) + 0.1, torch.rand(6, 2)
+    expected = everything(*arguments)
+    compiled = torch.compile(everything, backend="eager", fullgraph=True)(*arguments)
+    for got in (compiled, torch.func.vmap(everything)(*arguments)):
+        for a, b in zip(got, expected, strict=True):
+            torch.testing.assert_close(a, b, rtol=0, atol=1e-6)

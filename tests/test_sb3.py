@@ -1,0 +1,116 @@
+"""The Stable-Baselines3 integration against Stable-Baselines3 itself."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("stable_baselines3")
+
+from stable_baselines3 import A2C, DDPG, PPO, SAC
+
+from tanhlut import TanhNormal, mode, pre_tanh_mode
+from tanhlut.integrations.sb3 import use_true_mode
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # gymnasium's and torch's own
+
+OBSERVATIONS = np.random.default_rng(0).normal(size=(32, 3)).astype(np.float32)
+SQUASHED = {"squash_output": True, "log_std_init": 0.0}
+
+
+def make(kind: Any, **options: Any) -> Any:
+    if kind in (PPO, A2C):
+        options = {"use_sde": True, "policy_kwargs": SQUASHED, **options}
+    elif options.get("use_sde"):
+        options = {"policy_kwargs": {"log_std_init": 0.0}, **options}
+    return kind("MlpPolicy", "Pendulum-v1", seed=0, device="cpu", **options)
+
+
+def normal(model: Any) -> Any:
+    """The policy's own Normal at OBSERVATIONS, on actions scaled to (−1, 1)."""
+    tensor = torch.from_numpy(OBSERVATIONS)
+    with torch.no_grad():
+        if hasattr(model.policy, "actor"):
+            mean, log_std, rest = model.actor.get_action_dist_params(tensor)
+            return model.actor.action_dist.proba_distribution(mean, log_std, **rest).distribution
+        return model.policy.get_distribution(tensor).distribution
+
+
+@pytest.mark.parametrize(("kind", "options"), [(SAC, {}), (SAC, {"use_sde": True}), (PPO, {}), (A2C, {})])
+def test_predict_is_our_mode_bit_for_bit(kind: Any, options: dict[str, Any], tmp_path: Path) -> None:
+    model = make(kind, **options)
+    before, _ = model.predict(OBSERVATIONS, deterministic=True)
+    assert use_true_mode(model) is model
+    base = normal(model)
+    after, _ = model.predict(OBSERVATIONS, deterministic=True)
+    expected = mode(base.loc, base.scale)
+    assert np.array_equal(after, model.policy.unscale_action(expected.numpy()))
+    assert not np.allclose(before, after)
+    use_true_mode(model)  # twice is once
+    assert np.array_equal(model.predict(OBSERVATIONS, deterministic=True)[0], after)
+    model.save(tmp_path / "model")
+    loaded = kind.load(tmp_path / "model", device="cpu")
+    assert np.array_equal(loaded.predict(OBSERVATIONS, deterministic=True)[0], before)
+    assert np.array_equal(use_true_mode(loaded).predict(OBSERVATIONS, deterministic=True)[0], after)
+    assert np.array_equal(use_true_mode(loaded.policy).predict(OBSERVATIONS, deterministic=True)[0], after)
+
+
+def test_gaussian_actions_agree_with_log_prob() -> None:
+    model = use_true_mode(make(SAC))
+    base = normal(model)
+    distribution = model.actor.action_dist
+    action = distribution.mode()
+    torch.testing.assert_close(distribution.gaussian_actions, pre_tanh_mode(base.loc, base.scale), rtol=0, atol=0)
+    torch.testing.assert_close(torch.tanh(distribution.gaussian_actions), action, rtol=0, atol=1e-6)
+    log_prob = distribution.log_prob(action, distribution.gaussian_actions)
+    expected = TanhNormal(base.loc, base.scale).log_prob(action).sum(-1)
+    torch.testing.assert_close(log_prob, expected, rtol=0, atol=1e-3)  # their correction adds 1e-6 under the logarithm
+    assert (log_prob >= distribution.log_prob(torch.tanh(base.loc), base.loc) - 1e-4).all()
+
+
+@pytest.mark.parametrize("options", [{}, {"use_sde": True}])
+def test_training_goes_on_as_before(options: dict[str, Any]) -> None:
+    parameters = []
+    for change in (use_true_mode, lambda model: model):
+        model = change(make(SAC, learning_starts=20, policy_kwargs={"net_arch": [16]}, **options))
+        model.learn(60)
+        parameters.append(torch.cat([p.detach().flatten() for p in model.policy.parameters()]))
+    assert torch.equal(*parameters)
+
+
+@pytest.mark.parametrize("dynamo", [True, False])
+def test_their_onnx_recipe(dynamo: bool, tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    model = use_true_mode(make(SAC))
+
+    class OnnxablePolicy(torch.nn.Module):
+        def __init__(self, actor: torch.nn.Module) -> None:
+            super().__init__()
+            self.actor = actor
+
+        def forward(self, observation: torch.Tensor) -> torch.Tensor:
+            return self.actor(observation, deterministic=True)  # type: ignore[no-any-return]
+
+    path = str(tmp_path / "actor.onnx")
+    torch.onnx.export(
+        OnnxablePolicy(model.policy.actor),
+        (torch.from_numpy(OBSERVATIONS[:1]),),
+        path,
+        opset_version=18,
+        input_names=["input"],
+        dynamo=dynamo,
+    )
+    session = onnxruntime.InferenceSession(path)
+    for observation in OBSERVATIONS:
+        (scaled,) = session.run(None, {"input": observation[None]})
+        expected, _ = model.predict(observation[None], deterministic=True)
+        np.testing.assert_allclose(model.policy.unscale_action(scaled), expected, rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize(("kind", "options"), [(DDPG, {}), (PPO, {"use_sde": False, "policy_kwargs": {}})])
+def test_other_policies_are_refused(kind: Any, options: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match="SAC"):
+        use_true_mode(make(kind, **options))

@@ -1,0 +1,220 @@
+"""The TorchRL integration against TorchRL itself."""
+
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+
+pytest.importorskip("torchrl")
+
+from tensordict import TensorDict
+from tensordict.nn import CompositeDistribution, InteractionType, NormalParamExtractor, TensorDictModule
+from torchrl.envs.utils import ExplorationType, set_exploration_type
+from torchrl.modules import ProbabilisticActor, ValueOperator
+from torchrl.modules import TanhNormal as TheirTanhNormal
+from torchrl.objectives import ClipPPOLoss, SACLoss
+
+from oracle import prove
+from tanhlut import mode, mode_of, moments, solve_mode
+from tanhlut.integrations.torchrl import TanhNormal
+
+LOC = torch.randn(64, 3, generator=torch.Generator().manual_seed(0))
+SCALE = 2.0 * torch.rand(64, 3, generator=torch.Generator().manual_seed(1)) + 0.01
+
+
+def actor(distribution: Any = TanhNormal, **options: Any) -> ProbabilisticActor:
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Linear(4, 6), NormalParamExtractor())
+    module = TensorDictModule(network, in_keys=["observation"], out_keys=["loc", "scale"])
+    return ProbabilisticActor(
+        module,
+        in_keys=["loc", "scale"],
+        distribution_class=distribution,
+        distribution_kwargs={"low": -2.0, "high": 3.0, **options},
+        return_log_prob=True,
+        default_interaction_type=InteractionType.RANDOM,
+    )
+
+
+def observations() -> TensorDict:
+    return TensorDict({"observation": torch.randn(16, 4, generator=torch.Generator().manual_seed(2))}, [16])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"low": -2, "high": 3.0},
+        {"low": torch.tensor([-1.0, -2.0, 0.0]), "high": torch.tensor([1.0, 2.0, 5.0])},
+        {"low": -0.1, "high": 0.1, "tanh_loc": True, "upscale": 3.0},
+        {"tanh_loc": True, "upscale": torch.tensor([1.0, 2.0, 3.0])},
+        {"event_dims": 0},
+        {"event_dims": 2, "safe_tanh": False},
+        {"method": "exact"},
+    ],
+)
+def test_the_mode_is_ours_bit_for_bit(options: dict[str, Any]) -> None:
+    distribution = TanhNormal(LOC, SCALE, **options)
+    theirs = TheirTanhNormal(LOC, SCALE, **{key: value for key, value in options.items() if key != "method"})
+    assert torch.equal(distribution.loc, theirs.loc)
+    low, high = (options.get(name, default) for name, default in (("low", -1.0), ("high", 1.0)))
+    low, high = (bound if isinstance(bound, torch.Tensor) else float(bound) for bound in (low, high))
+    expected = mode(theirs.loc, theirs.scale, low, high, method=options.get("method", "refined"))
+    for value in (distribution.mode, distribution.get_mode(), distribution.deterministic_sample):
+        assert torch.equal(value, expected)
+    torch.testing.assert_close(mode_of(theirs), expected, rtol=0, atol=1e-6)
+    assert distribution.batch_shape == theirs.batch_shape
+    value = theirs.sample()
+    assert torch.equal(distribution.log_prob(value), theirs.log_prob(value))
+    torch.manual_seed(0)
+    sample = distribution.rsample()
+    torch.manual_seed(0)
+    assert torch.equal(sample, theirs.rsample())
+
+
+def test_their_test_of_the_mode_at_1e_6_and_scale_2() -> None:
+    torch.manual_seed(0)
+    loc = torch.randn(10) + torch.randn(1000, 10) / 10000
+    distribution = TanhNormal(loc=loc, scale=2.0, low=-1, high=1, event_dims=0)
+    found = distribution.get_mode()
+    assert found.shape == loc.shape
+    wide = TanhNormal(loc=LOC, scale=SCALE, event_dims=0)
+    for one in (distribution, wide):
+        loc, scale = (part.double().flatten() for part in torch.broadcast_tensors(one.loc, one.scale))
+        exact = prove(loc.abs().numpy(), scale.numpy(), solve_mode(loc.abs(), scale).numpy())
+        assert abs(one.get_mode().double().flatten().numpy() - loc.sign().numpy() * exact).max() < 1e-6
+
+
+def test_updates_and_callable_scales() -> None:
+    distribution = TanhNormal(LOC, partial(torch.full_like, fill_value=0.9))
+    assert torch.equal(distribution.mode, mode(LOC, torch.full_like(LOC, 0.9)))
+    distribution.update(-LOC, SCALE)
+    assert torch.equal(distribution.mode, mode(-LOC, SCALE))
+    distribution.update(LOC, torch.ones_like)
+    assert torch.equal(distribution.mode, mode(LOC, torch.ones_like(LOC)))
+
+
+def test_gradients_and_the_choice_of_the_deterministic_action() -> None:
+    loc = LOC.clone().requires_grad_()
+    choices = {
+        name: TanhNormal(loc, SCALE, low=-2.0, high=3.0, deterministic=name) for name in ("mode", "mean", "tanh_loc")
+    }
+    theirs = TheirTanhNormal(loc, SCALE, low=-2.0, high=3.0)
+    assert torch.equal(choices["tanh_loc"].deterministic_sample, theirs.deterministic_sample)
+    assert torch.equal(choices["mean"].deterministic_sample, 0.5 + 2.5 * moments.mean(loc, SCALE))
+    torch.testing.assert_close(choices["mean"].mean, theirs.sample((100_000,)).mean(0), rtol=0, atol=0.05)
+    for distribution in choices.values():
+        (gradient,) = torch.autograd.grad(distribution.deterministic_sample.sum(), loc)
+        assert (gradient >= 0).all()
+        assert torch.equal(distribution.mode, mode(loc, SCALE, -2.0, 3.0))
+        assert not distribution.get_mode().requires_grad
+    with pytest.raises(ValueError, match="'mode', 'mean', 'tanh_loc'"):
+        TanhNormal(LOC, SCALE, deterministic="median")  # type: ignore[arg-type]
+    with pytest.raises(RuntimeError, match="strictly greater"):
+        TanhNormal(LOC, SCALE, low=1.0, high=-1.0)
+
+
+def test_the_actor_under_every_exploration_type() -> None:
+    policy = actor()
+    data = policy(observations())
+    loc, scale = data["loc"], data["scale"]
+    expected = {
+        ExplorationType.MODE: mode(loc, scale, -2.0, 3.0),
+        ExplorationType.DETERMINISTIC: mode(loc, scale, -2.0, 3.0),
+        ExplorationType.MEAN: 0.5 + 2.5 * moments.mean(loc, scale),
+    }
+    for kind, value in expected.items():
+        with set_exploration_type(kind), torch.no_grad():
+            out = policy(observations())
+        assert torch.equal(out["action"], value)
+        assert out["action_log_prob"].isfinite().all()
+    with set_exploration_type(ExplorationType.DETERMINISTIC):
+        assert torch.equal(
+            actor(deterministic="tanh_loc")(observations())["action"], actor(TheirTanhNormal)(observations())["action"]
+        )
+    with set_exploration_type(ExplorationType.RANDOM):
+        torch.manual_seed(3)
+        ours = policy(observations())
+        reference = actor(TheirTanhNormal)
+        torch.manual_seed(3)
+        theirs = reference(observations())
+    assert torch.equal(ours["action"], theirs["action"])
+    assert torch.equal(ours["action_log_prob"], theirs["action_log_prob"])
+
+
+def test_composite() -> None:
+    params = TensorDict({"arm": {"loc": LOC, "scale": SCALE}, "leg": {"loc": LOC, "scale": SCALE}}, batch_size=[64])
+    composite = CompositeDistribution(
+        params,
+        distribution_map={"arm": TanhNormal, "leg": torch.distributions.Normal},
+        extra_kwargs={"arm": {"low": -2.0, "high": 3.0}},
+    )
+    expected = mode(LOC, SCALE, -2.0, 3.0)
+    assert torch.equal(composite.mode["arm"], expected)
+    assert torch.equal(composite.deterministic_sample["arm"], expected)
+    assert composite.log_prob(composite.sample()) is not None
+
+
+@pytest.mark.filterwarnings("ignore")  # TorchRL's and torch's own
+def test_ppo_and_sac_losses() -> None:
+    data = observations()
+    data = actor()(data).detach()
+    data["advantage"], data["value_target"] = torch.randn(16, 1), torch.randn(16, 1)
+    critic = ValueOperator(torch.nn.Linear(4, 1), in_keys=["observation"])
+    values = []
+    for kind in (TanhNormal, TheirTanhNormal):
+        torch.manual_seed(0)
+        loss = ClipPPOLoss(actor(kind), critic)(data.clone())
+        values.append(loss["loss_objective"])
+        (loss["loss_objective"] + loss["loss_critic"] + loss["loss_entropy"]).backward()
+    assert torch.equal(*values)
+
+    class Q(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = torch.nn.Linear(7, 1)
+
+        def forward(self, observation: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
+            return self.linear(torch.cat([observation, action], -1))  # type: ignore[no-any-return]
+
+    torch.manual_seed(0)
+    qvalue = ValueOperator(Q(), in_keys=["observation", "action"])
+    data["next"] = TensorDict(
+        {
+            "observation": torch.randn(16, 4),
+            "reward": torch.randn(16, 1),
+            "done": torch.zeros(16, 1, dtype=torch.bool),
+            "terminated": torch.zeros(16, 1, dtype=torch.bool),
+        },
+        [16],
+    )
+    values = []
+    for kind in (TanhNormal, TheirTanhNormal):
+        torch.manual_seed(0)
+        loss = SACLoss(actor(kind), qvalue, target_entropy=-3.0)
+        torch.manual_seed(0)
+        out = loss(data.clone())
+        values.append(out["loss_actor"])
+        out["loss_actor"].backward()
+    assert torch.equal(*values)
+
+
+@pytest.mark.filterwarnings("ignore")  # TorchRL's and torch's own
+def test_compiled() -> None:
+    def act(loc: torch.Tensor, scale: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        distribution = TanhNormal(loc, scale, low=-2.0, high=3.0)
+        action = distribution.deterministic_sample
+        return action, distribution.mean, distribution.log_prob(action)
+
+    for got, expected in zip(
+        torch.compile(act, backend="eager", fullgraph=True)(LOC, SCALE), act(LOC, SCALE), strict=True
+    ):
+        torch.testing.assert_close(got, expected, rtol=1e-5, atol=2e-6)
+
+
+def test_log_prob_of_a_saturated_mode() -> None:
+    loc = torch.tensor([[20.0, -20.0]])
+    distribution = TanhNormal(loc, torch.full_like(loc, 0.5))
+    assert distribution.mode.tolist() == [[1.0, -1.0]]
+    assert distribution.log_prob(distribution.mode).isfinite().all()
