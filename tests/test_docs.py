@@ -1,0 +1,55 @@
+"""The pages of the integrations: every Python block runs, in order, and prints what its comments say."""
+
+import contextlib
+import io
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+@pytest.mark.filterwarnings("ignore")  # of other libraries
+@pytest.mark.parametrize(
+    ("page", "needs", "prints"),
+    [
+        ("torchrl", ["torchrl"], 2),
+        ("sb3", ["stable_baselines3", "onnxscript"], 2),
+        ("rsl_rl", ["rsl_rl"], 1),
+        ("distributions", ["pyro"], 3),
+    ],
+)
+def test_a_page(page: str, needs: list[str], prints: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in needs:
+        pytest.importorskip(module)
+    monkeypatch.chdir(tmp_path)
+    text = (DOCS / f"{page}.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", text, re.S)
+    said = [line for block in blocks for line in re.findall(r"^ *print\(.*\)  # (.*)$", block, re.M)]
+    assert len(said) == prints
+    names, heard = {"__name__": "docs"}, []
+    for block in blocks:
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output):
+            exec(block, names)
+        heard += output.getvalue().splitlines() if "print(" in block else []
+    assert heard == said
+
+
+@pytest.mark.parametrize(
+    ("module", "missing", "extra"),
+    [
+        ("torchrl", "torchrl", "torchrl"),
+        ("sb3", "stable_baselines3", "sb3"),
+        ("rsl_rl", "rsl_rl", "rsl_rl"),
+        ("pyro", "pyro", "pyro"),
+    ],
+)
+def test_a_missing_library_names_its_extra(module: str, missing: str, extra: str) -> None:
+    code = f"import sys; sys.modules['{missing}'] = None\nimport tanhlut.integrations.{module}"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "MissingExtraError" in run.stderr
+    assert f"tanhlut[{extra}]" in run.stderr
