@@ -45,7 +45,8 @@ class TanhNormal(TransformedDistribution):
     ) -> None:
         base = Normal(loc, scale, validate_args=validate_args)
         self._bounds = (low, high)
-        self.low, self.high = low, high = [torch.as_tensor(bound).to(base.loc) for bound in (low, high)]
+        low, high = (_like(base.loc, bound) for bound in (low, high))
+        self.low, self.high = low, high
         validate = torch.distributions.Distribution._validate_args if validate_args is None else validate_args
         if validate and not (low < high).all():
             raise ValueError(f"low = {low}, high = {high}: give bounds with low < high")
@@ -124,6 +125,11 @@ class TanhNormal(TransformedDistribution):
     def icdf(self, value: Tensor) -> Tensor:
         """The quantile of value ∈ [0, 1], within [low, high]."""
         return self.squash._call(self.base_dist.icdf(value))
+
+
+def _like(loc: Tensor, bound: Tensor | float) -> Tensor:
+    """A bound in loc's dtype, on its device: a number by a kernel, which rounds once and a CUDA graph can capture."""
+    return bound.to(loc) if isinstance(bound, Tensor) else torch.full((), bound, dtype=loc.dtype, device=loc.device)
 
 
 @register_kl(TanhNormal, TanhNormal)  # type: ignore[untyped-decorator]

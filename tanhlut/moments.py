@@ -27,6 +27,7 @@ import torch
 from torch import Tensor
 
 from tanhlut.eager import compute_dtype
+from tanhlut.tracing import traced, transformed
 
 SEAM = 1.0
 
@@ -136,11 +137,28 @@ def _rule(dtype: torch.dtype, narrow: bool) -> tuple[list[float], list[float]]:
 _RULES = {(dtype, narrow): _rule(dtype, narrow) for dtype in _NODES for narrow in (True, False)}
 
 
+_kept: dict[tuple[torch.dtype, torch.device, bool], tuple[Tensor, Tensor]] = {}
+
+
 def _trapezoidal(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
-    z, weight = _RULES[dtype, True]
-    return torch.tensor(z, dtype=dtype, device=device), torch.tensor(weight, dtype=dtype, device=device)
+    return _on_device(dtype, device, True)
 
 
 def _half_line(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
-    x, weight = _RULES[dtype, False]
-    return torch.tensor(x, dtype=dtype, device=device), torch.tensor(weight, dtype=dtype, device=device)
+    return _on_device(dtype, device, False)
+
+
+def _on_device(dtype: torch.dtype, device: torch.device, narrow: bool) -> tuple[Tensor, Tensor]:
+    """Nodes and weights. Kept, since a copy to the device could not be captured in a CUDA graph."""
+    if traced() or transformed():
+        return _tensors(dtype, device, narrow)
+    kept = _kept.get((dtype, device, narrow))
+    if kept is None:
+        with torch.inference_mode(False):  # or else autograd could never use them
+            kept = _kept[dtype, device, narrow] = _tensors(dtype, device, narrow)
+    return kept
+
+
+def _tensors(dtype: torch.dtype, device: torch.device, narrow: bool) -> tuple[Tensor, Tensor]:
+    nodes, weights = _RULES[dtype, narrow]
+    return torch.tensor(nodes, dtype=dtype, device=device), torch.tensor(weights, dtype=dtype, device=device)

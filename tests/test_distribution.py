@@ -6,7 +6,7 @@ import mpmath
 import pytest
 import torch
 
-from tanhlut import TanhNormal, mode
+from tanhlut import TanhNormal, mode, moments
 
 mpmath.mp.prec = 100
 
@@ -167,3 +167,14 @@ def test_compiled_and_mapped() -> None:
     for got in (compiled, torch.func.vmap(everything)(*arguments)):
         for a, b in zip(got, expected, strict=True):
             torch.testing.assert_close(a, b, rtol=0, atol=1e-6)
+
+
+def test_bounds_keep_their_digits_and_inference_mode_leaves_no_trace() -> None:
+    loc, scale = (torch.tensor(v, dtype=torch.float64) for v in (0.3, 0.7))
+    assert TanhNormal(loc, scale, -0.1, 0.3).high.item() == 0.3
+    moments._kept.clear()
+    with torch.inference_mode():
+        TanhNormal(loc, scale).entropy()
+    loc.requires_grad_()
+    (gradient,) = torch.autograd.grad(TanhNormal(loc, scale).entropy(), loc)
+    assert gradient < 0

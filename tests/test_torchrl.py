@@ -218,3 +218,19 @@ def test_log_prob_of_a_saturated_mode() -> None:
     distribution = TanhNormal(loc, torch.full_like(loc, 0.5))
     assert distribution.mode.tolist() == [[1.0, -1.0]]
     assert distribution.log_prob(distribution.mode).isfinite().all()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("deterministic", ["mode", "mean", "tanh_loc"])
+def test_cuda_graph(deterministic: Any) -> None:
+    loc, scale = LOC.cuda(), SCALE.cuda()
+
+    def act() -> torch.Tensor:
+        return TanhNormal(loc, scale, low=-2.0, high=3.0, deterministic=deterministic).deterministic_sample
+
+    expected, graph = act(), torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        out = act()
+    out.zero_()
+    graph.replay()
+    assert torch.equal(out, expected)
