@@ -19,7 +19,7 @@ DOCS = Path(__file__).parent.parent / "docs"
         ("torchrl", ["torchrl"], 2),
         ("sb3", ["stable_baselines3", "onnxscript"], 2),
         ("rsl_rl", ["rsl_rl"], 1),
-        ("distributions", ["pyro"], 3),
+        ("distributions", ["pyro"], 4),
     ],
 )
 def test_a_page(page: str, needs: list[str], prints: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
