@@ -87,3 +87,19 @@ def test_the_number_of_instructions_does_not_depend_on_the_numbers() -> None:
     )
     assert run.returncode == 0, run.stdout + run.stderr
     assert "do not depend on (loc, scale)" in run.stdout
+
+
+@pytest.mark.parametrize(
+    ("script", "options", "said"),
+    [
+        ("policy", "--steps 120 --seeds 0 --episodes 1 --slow-episodes 0", ["tanh(loc)", "true mode", "ratio"]),
+        ("step_cost", "--rounds 2", ["SB3 SAC predict", "TorchRL actor", "rsl_rl actor"]),
+    ],
+)
+def test_the_real_policies(script: str, options: str, said: list[str]) -> None:
+    pytest.importorskip("stable_baselines3")
+    run = subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / script), *options.split()], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    assert all(word in run.stdout for word in said)
