@@ -57,7 +57,7 @@ def variance(loc: Tensor, scale: Tensor) -> Tensor:
 def expected_log_cosh(loc: Tensor, scale: Tensor) -> Tensor:
     """E[log cosh X] ≥ 0; shape and dtype as `mean`."""
     m, scale_ = _fold(loc, scale)
-    z, weight = _trapezoidal(m.dtype, m.device)
+    z, weight = _on_device(m.dtype, m.device, narrow=True)
     narrow = (weight * log_cosh(m + scale_.clamp(max=SEAM) * z)).sum(-1)
     x, toward, away = _wide(m, scale_)
     m, sigma = m[..., 0], scale_.clamp(min=SEAM)[..., 0]
@@ -96,7 +96,7 @@ def _narrow(m: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
 
     In exponentials of −2m, m ≥ 0, so that nothing overflows and small d and large m keep their digits.
     """
-    z, weight = _trapezoidal(m.dtype, m.device)
+    z, weight = _on_device(m.dtype, m.device, narrow=True)
     d = scale.clamp(max=SEAM) * z
     e = torch.exp(-2.0 * m)
     return 2.0 * e * -torch.expm1(-2.0 * d) / ((1.0 + e) * (1.0 + torch.exp(-2.0 * (m + d)))), weight
@@ -104,7 +104,7 @@ def _narrow(m: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
 
 def _wide(m: Tensor, scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Nodes x > 0, and at them the weighted densities of X at x and at −x."""
-    x, weight = _half_line(m.dtype, m.device)
+    x, weight = _on_device(m.dtype, m.device, narrow=False)
     sigma = scale.clamp(min=SEAM)
     weight = weight / (math.sqrt(2.0 * math.pi) * sigma)
     return x, weight * torch.exp(-0.5 * ((x - m) / sigma) ** 2), weight * torch.exp(-0.5 * ((x + m) / sigma) ** 2)
@@ -138,14 +138,6 @@ _RULES = {(dtype, narrow): _rule(dtype, narrow) for dtype in _NODES for narrow i
 
 
 _kept: dict[tuple[torch.dtype, torch.device, bool], tuple[Tensor, Tensor]] = {}
-
-
-def _trapezoidal(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
-    return _on_device(dtype, device, True)
-
-
-def _half_line(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
-    return _on_device(dtype, device, False)
 
 
 def _on_device(dtype: torch.dtype, device: torch.device, narrow: bool) -> tuple[Tensor, Tensor]:
