@@ -2,21 +2,24 @@
 
 import json
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
 from tablegen.verify import NetworkVerification, Verification
+from tanhlut.errors import plain
 from tanhlut.grid import Bounds
 from tanhlut.network import Network
 from tanhlut.table import ModeTable
 
 CUSP_SCALE = math.sqrt(0.5)  # with loc = 0, where the mode begins to jump
+_LONGEST_NAME = 80
 
 
 def describe(table: ModeTable) -> str:
     """Aligned lines for a person: grid, bytes, bounds, tolerance, and how the table was made."""
     rows, columns = table.values.shape
-    metadata = {name: _plain(value) for name, value in table.metadata.items()}
+    metadata = {name: str(value) for name, value in table.metadata.items()}
     lines = {
         "quantity": "mode of tanh(Normal(loc, scale²)), on (−1, 1)",
         "covers": bounds_in_words(table.bounds),
@@ -35,11 +38,10 @@ def describe(table: ModeTable) -> str:
         lines |= _network_lines(table.network)
     for name, certificate in table.certificates.items():
         lines[f"{name} error"] = (
-            f"≤ {certificate.bound:.4g} proven by {_plain(certificate.verifier)}; "
+            f"≤ {certificate.bound:.4g} proven by {certificate.verifier}; "
             f"{certificate.observed:.4g} seen at loc {certificate.loc!r}, scale {certificate.scale!r}"
         )
-    width = max(map(len, lines))
-    return "\n".join(f"{name:<{width}}  {text}" for name, text in lines.items())
+    return _aligned(lines)
 
 
 def describe_verification(result: Verification | NetworkVerification, claim: float | None) -> str:
@@ -67,8 +69,7 @@ def describe_verification(result: Verification | NetworkVerification, claim: flo
             lines["outside"] = f"the bounds, by the exact method: {result.outside:.4g}; inside: {result.inside:.4g}"
     for number, assumption in enumerate(result.assumptions):
         lines["assumed" if number == 0 else " " * (number + 1)] = assumption
-    width = max(map(len, lines))
-    return "\n".join(f"{name:<{width}}  {text}" for name, text in lines.items())
+    return _aligned(lines)
 
 
 def verification_json(result: Verification | NetworkVerification, claim: float | None, digest: str) -> str:
@@ -113,6 +114,13 @@ def bounds_in_words(bounds: Bounds) -> str:
     return f"{loc}, {f'scale ≥ {low:g}' if low > 0 else 'every scale'}; exact method outside"
 
 
+def _aligned(lines: Mapping[str, str]) -> str:
+    """One line each, printable, whatever a file says in them."""
+    shown = [(plain(name, _LONGEST_NAME), plain(text)) for name, text in lines.items()]
+    width = max(len(name) for name, _ in shown)
+    return "\n".join(f"{name:<{width}}  {text}" for name, text in shown)
+
+
 def _cusp(table: ModeTable) -> str:
     if not table.bounds.scale_min <= CUSP_SCALE <= table.bounds.scale_max:
         return "outside this table (loc = 0, scale = 1/√2)"
@@ -122,7 +130,7 @@ def _cusp(table: ModeTable) -> str:
 
 
 def _network_lines(network: Network) -> dict[str, str]:
-    metadata = {name: _plain(value) for name, value in network.metadata.items()}
+    metadata = {name: str(value) for name, value in network.metadata.items()}
     return {
         "network": f"{'-'.join(map(str, network.widths))}, {network.parameters:,} parameters, {network.nbytes:,} bytes",
         "of tolerance": f'{network.tolerance:g} claimed: the largest error of method "mlp"',
@@ -139,14 +147,10 @@ def _pairs(text: str) -> str:
     """A JSON object as "name value, name value"; any other text as it is, since nothing checked what it says."""
     try:
         pairs = json.loads(text)
-    except (ValueError, RecursionError):
+        return ", ".join(f"{name} {_number(value)}" for name, value in pairs.items())
+    except (ValueError, AttributeError, RecursionError):
         return text
-    if not isinstance(pairs, dict):
-        return text
-    return ", ".join(f"{_plain(name)} {_plain(value)}" for name, value in pairs.items())
 
 
-def _plain(value: object) -> str:
-    """Printable text on one line: a file may come from anyone, and its strings must not steer a terminal."""
-    text = f"{value:g}" if isinstance(value, float) else str(value)
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+def _number(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

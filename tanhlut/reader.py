@@ -10,7 +10,6 @@ import io
 import json
 import os
 import stat
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -56,15 +55,17 @@ def read(path: str | os.PathLike[str]) -> Contents:
 
 def _bytes(path: str | os.PathLike[str]) -> bytes:
     """All bytes of a regular file whose header matches them."""
+    name = os.fspath(path)
     try:
-        status = os.stat(path)
-        if not stat.S_ISREG(status.st_mode):
-            raise TableError(f"is not a regular file: give the path of a table file, or {REBUILD}")
-        if status.st_size > schema.MAX_FILE_BYTES:
-            raise TableError(f"has {status.st_size} bytes, over the {schema.MAX_FILE_BYTES} allowed: {REBUILD}")
-        data = Path(path).read_bytes()
+        _check_kind(os.stat(name))  # before opening: that alone can wait for ever, or wake a device
+        with open(name, "rb", opener=_at_once) as file:
+            status = os.fstat(file.fileno())
+            _check_kind(status)
+            data = file.read(status.st_size)
     except OSError as error:
         raise TableError(f"cannot be read ({error.strerror}): check the path, or {REBUILD}") from error
+    except TableError:
+        raise
     except ValueError as error:  # a path with a null byte
         raise TableError(f"is not a path ({error})") from error
     block, body = data[: schema.USER_BLOCK], data[schema.USER_BLOCK :]
@@ -76,6 +77,18 @@ def _bytes(path: str | os.PathLike[str]) -> bytes:
         found = hashlib.sha256(body).hexdigest()
         raise TableError(f"is damaged or was edited (its bytes have SHA-256 {found}, not the header's): {REBUILD}")
     return data
+
+
+def _at_once(name: str, flags: int) -> int:
+    """Open without waiting, should the file have become a FIFO; Windows has neither flag nor FIFO."""
+    return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _check_kind(status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise TableError(f"is not a regular file: give the path of a table file, or {REBUILD}")
+    if status.st_size > schema.MAX_FILE_BYTES:
+        raise TableError(f"has {status.st_size} bytes, over the {schema.MAX_FILE_BYTES} allowed: {REBUILD}")
 
 
 def _parse(data: bytes) -> Contents:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tanhlut import reader, schema
 from tanhlut.eager import EXACT_BOUND, NETWORK_METHODS
-from tanhlut.errors import TableError
+from tanhlut.errors import TableError, plain
 from tanhlut.grid import Axis, Bounds, Grid, delta_nodes
 from tanhlut.network import Network
 from tanhlut.packed import Packed, pack
@@ -93,7 +93,8 @@ class ModeTable:
         try:
             return _checked(reader.read(path))
         except TableError as error:
-            raise TableError(f"{os.fspath(path)}: {error}") from error
+            error.args = (f"{plain(os.fspath(path), 300)}: {error}",)
+            raise
 
     @classmethod
     def default(cls) -> "ModeTable":
