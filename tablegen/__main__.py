@@ -1,207 +1,22 @@
 """The command line of tablegen: build, verify, info, distill, plot, export.
 
-Exit status: 0 done; 1 `verify` could not prove what the file claims; 2 wrong use or an unusable file, with one line on
-standard error; 130 interrupted.
+Exit status: 0 done; 1 `verify` could not prove what the file claims; 2 wrong use, an unusable file or nowhere to write
+to, with one line on standard error; 130 interrupted, with one line; 141 whoever read standard output has gone.
+Whatever the end, an output file is the old one or the new one, whole.
 """
 
-import argparse
-import shlex
 import sys
-import time
-from pathlib import Path
 
-from tablegen.claims import VERIFIED
-from tablegen.distill import HIDDEN
-from tablegen.distill import TOLERANCE as NETWORK_TOLERANCE
-from tanhlut.eager import METHODS, NETWORK_METHODS
-from tanhlut.errors import MissingExtraError, TableError
-from tanhlut.grid import Bounds
-from tanhlut.table import ModeTable
+from tablegen import interrupts
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one subcommand; see the module for the exit status."""
     words = sys.argv[1:] if arguments is None else arguments
-    options = _parser().parse_args(words)
-    options.command_line = shlex.join(["tablegen", *words])
-    try:
-        status: int = options.run(options)
-    except KeyboardInterrupt:
-        print("\ntablegen: interrupted; nothing was written", file=sys.stderr)
-        return 130
-    except (TableError, ValueError, ArithmeticError, OSError, MissingExtraError) as error:
-        print(f"tablegen: {error}", file=sys.stderr)
-        return 2
-    return status
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="tablegen", description="Make and inspect tables of the mode.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    build = commands.add_parser(
-        "build",
-        help="solve for a table and write it",
-        description="Choose a grid on which bilinear interpolation meets --tol inside the bounds, solve and prove "
-        "every node, and write the table. Action bounds (low, high) are not asked for: they never touch a table.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    build.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the table to write")
-    build.add_argument("--loc-max", type=float, default=float("inf"), metavar="M", help="cover |loc| ≤ M")
-    build.add_argument("--scale-min", type=float, default=0.0, metavar="S", help="cover scale ≥ S")
-    build.add_argument("--scale-max", type=float, default=float("inf"), metavar="S", help="cover scale ≤ S")
-    build.add_argument("--tol", type=float, default=5e-5, metavar="T", help="largest bilinear error, on (−1, 1)")
-    build.add_argument("--solver", choices=("adam", "newton"), default="adam", help="exact solver for the nodes")
-    build.set_defaults(run=_build)
-
-    verify = commands.add_parser(
-        "verify",
-        help="prove a table's error bound",
-        description="Prove an upper bound of |lookup − mode| over every loc and every scale > 0, in the float32 "
-        "arithmetic that runs, and compare it with what the file claims. Exit status 0 only if the claim is proven.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    verify.add_argument("file", type=Path, metavar="FILE")
-    verify.add_argument("--method", choices=VERIFIED, default="bilinear", help="the lookup to bound")
-    verify.add_argument("--paranoid", action="store_true", help="prove every node in 128-bit balls too (python-flint)")
-    verify.add_argument("--json", type=Path, metavar="OUT", help="write the result for machines")
-    verify.add_argument("--plot", type=Path, metavar="OUT.png", help="draw the proven error over (loc, scale)")
-    verify.set_defaults(run=_verify)
-
-    distill = commands.add_parser(
-        "distill",
-        help="train the network of method mlp and put it beside a table",
-        description="Train a small network from the exact solver, prove its error bound over every loc and every "
-        'scale > 0, and write the table of FILE with the network in it, for method="mlp".',
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    distill.add_argument("file", type=Path, metavar="FILE", help="the table to put it beside")
-    distill.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the file to write")
-    distill.add_argument(
-        "--hidden", type=int, nargs="+", default=HIDDEN, metavar="N", help="units of each hidden layer"
-    )
-    distill.add_argument("--tol", type=float, default=NETWORK_TOLERANCE, metavar="T", help="largest error, on (−1, 1)")
-    distill.add_argument("--seed", type=int, default=0, metavar="N", help="of the random start")
-    distill.set_defaults(run=_distill)
-
-    info = commands.add_parser("info", help="say what a table holds")
-    info.add_argument("file", type=Path, metavar="FILE")
-    info.set_defaults(run=_info)
-
-    plot = commands.add_parser("plot", help="draw a table: surface, densities, grid")
-    plot.add_argument("file", type=Path, metavar="FILE")
-    plot.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.png")
-    plot.set_defaults(run=_plot)
-
-    export = commands.add_parser(
-        "export",
-        help="write a method as a self-contained graph",
-        description="Write a method, with its table or network inside, as an ONNX graph of standard operators: float32 "
-        "loc and scale of any length in, the mode on (−1, 1) out.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    export.add_argument("file", type=Path, metavar="FILE")
-    export.add_argument("--format", choices=("onnx",), default="onnx", help="of the graph")
-    export.add_argument("--method", choices=METHODS, default="refined", help="the method to write")
-    export.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="the graph to write")
-    export.set_defaults(run=_export)
-    return parser
-
-
-def _build(options: argparse.Namespace) -> int:
-    from tablegen import store
-    from tablegen.build import build, check_request
-    from tablegen.claims import certified
-
-    began = time.perf_counter()
-    bounds = Bounds(options.loc_max, options.scale_min, options.scale_max)
-    check_request(bounds, options.tol)
-    target = store.check_target(options.output)
-    table, found = build(bounds, options.tol, options.solver, options.command_line)
-    table = certified(table)
-    data = store.image(table)
-    store.write(target, data)
-    rows, columns = table.values.shape
-    print(f"wrote   {options.output}")
-    print(f"nodes   {rows} × {columns} = {rows * columns:,}, each proven by a sign change")
-    print(f"bytes   {len(data):,} ({table.nbytes:,} of values)")
-    print(f"seconds {time.perf_counter() - began:.1f}")
-    print(f"error   {found.error:.3g} found, at loc {found.loc:.7g}, scale {found.scale:.7g}")
-    for method in table.certificates:
-        print(f"proven  {table.error_bound(method):.3g} at most for method {method!r}, anywhere, in float32")
-    return 0
-
-
-def _distill(options: argparse.Namespace) -> int:
-    from tablegen import claims, distill, store
-
-    began = time.perf_counter()
-    distill.check_request(options.hidden, options.tol)
-    target = store.check_target(options.output)
-    table = ModeTable.load(options.file)
-    network, found = distill.distill(options.hidden, options.tol, options.seed, options.command_line)
-    table = claims.with_network(table, network)
-    data = store.image(table)
-    store.write(target, data)
-    print(f"wrote   {options.output}")
-    print(f"network {'-'.join(map(str, network.widths))}, {network.parameters:,} parameters, {network.nbytes:,} bytes")
-    print(f"bytes   {len(data):,} with the table")
-    print(f"seconds {time.perf_counter() - began:.1f}")
-    print(f"error   {found:.3g} found in float64 on a fine grid")
-    for method in NETWORK_METHODS:
-        print(f"proven  {table.error_bound(method):.3g} at most for method {method!r}, anywhere, in float32")
-    return 0
-
-
-def _verify(options: argparse.Namespace) -> int:
-    from tablegen import claims, error_map, report, store
-    from tablegen.verify import NetworkVerification
-
-    targets = [store.check_target(path) for path in (options.json, options.plot) if path is not None]
-    table = ModeTable.load(options.file)
-    result = claims.run(table, options.method, options.paranoid)
-    claim = claims.claim(table, options.method)
-    print(report.describe_verification(result, claim))
-    if options.json is not None:
-        of_network = table.network if isinstance(result, NetworkVerification) else None
-        digest = table.digest if of_network is None else of_network.digest
-        store.write(targets[0], report.verification_json(result, claim, digest).encode())
-    if options.plot is not None:
-        if isinstance(result, NetworkVerification):
-            error_map.network_picture(result, options.plot)
-        else:
-            error_map.error_picture(result, options.plot)
-    complaint = claims.complaint(result, claim)
-    if complaint is not None:
-        print(f"tablegen: {options.file}: {complaint}", file=sys.stderr)
-        return 1
-    return 0
-
-
-def _info(options: argparse.Namespace) -> int:
-    from tablegen.report import describe
-
-    print(describe(ModeTable.load(options.file)))
-    return 0
-
-
-def _plot(options: argparse.Namespace) -> int:
-    from tablegen import pictures, store
-
-    table = ModeTable.load(options.file)
-    pictures.table_picture(table, store.check_target(options.output))
-    print(f"wrote {options.output}")
-    return 0
-
-
-def _export(options: argparse.Namespace) -> int:
-    from tablegen import onnx_graph, store
-
-    target = store.check_target(options.output)
-    data = onnx_graph.model(ModeTable.load(options.file), options.method)
-    store.write(target, data)
-    print(f"wrote {options.output}: method {options.method!r}, {len(data):,} bytes")
-    return 0
+    with interrupts.ending_the_process():  # torch takes seconds to import
+        from tablegen import commands
+        from tanhlut import terminal
+    return terminal.run("tablegen", lambda: commands.run(words))
 
 
 if __name__ == "__main__":

@@ -3,17 +3,17 @@
 Without LOC SCALE, pairs are read from standard input, one or more a line, separated by white space.
 """
 
-import argparse
 import sys
 from collections.abc import Iterable, Iterator
 
 from tanhlut import mode
 from tanhlut.eager import METHODS
+from tanhlut.terminal import Parser, run, say
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit status 0, or 2 with one line on standard error for unusable input."""
-    parser = argparse.ArgumentParser(
+    """Exit status 0, or 2 with one line on standard error for unusable input; others are `tanhlut.terminal`'s."""
+    parser = Parser(
         prog="python -m tanhlut",
         description="Print the mode of a tanh-squashed Normal(LOC, SCALE^2), one number per line and pair.",
         epilog="Without LOC SCALE, pairs are read from standard input. "
@@ -23,20 +23,22 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--low", type=float, default=-1.0, help="lower action bound (default %(default)s)")
     parser.add_argument("--high", type=float, default=1.0, help="upper action bound (default %(default)s)")
     parser.add_argument("--method", choices=METHODS, default="refined", help="default %(default)s")
-    options = parser.parse_args(arguments)
-    words: Iterable[str] = options.pairs or (word for line in sys.stdin for word in line.split())
-    try:
-        for loc, scale in _pairs(words):
+
+    def work() -> int:
+        options = parser.parse_args(arguments)
+        for loc, scale in _pairs(options.pairs or _standard_input()):
             # Plain torch: a compiler would take longer to load than these few numbers to compute.
-            y = mode(loc, scale, options.low, options.high, method=options.method, backend="eager")
-            print(repr(y), flush=not options.pairs)
-    except ValueError as error:
-        print(f"python -m tanhlut: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 141
-    return 0
+            say(repr(mode(loc, scale, options.low, options.high, method=options.method, backend="eager")))
+        return 0
+
+    return run(parser.prog, work)
+
+
+def _standard_input() -> Iterator[str]:
+    if sys.stdin is None:
+        raise ValueError("standard input is closed: give LOC SCALE as arguments, or pairs to read")
+    for line in sys.stdin:
+        yield from line.split()
 
 
 def _pairs(words: Iterable[str]) -> Iterator[tuple[float, float]]:

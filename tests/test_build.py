@@ -1,7 +1,6 @@
-"""The generator: promises kept, gates, atomic writes, and a command line that fails in one line."""
+"""The generator: promises kept, gates, and a command line that fails in one line."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -160,36 +159,6 @@ def test_an_interrupted_build_leaves_the_old_file(signal_number: int, tmp_path: 
     assert "Traceback" not in message
     assert out.read_bytes() == b"the old file"
     assert [path.name for path in tmp_path.iterdir()] == ["table.h5"]
-
-
-def test_a_failing_write_leaves_the_old_file_and_debris_is_overwritten(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    out = tmp_path / "table.h5"
-    out.write_bytes(b"old")
-    (tmp_path / ".table.h5.partial").write_bytes(b"left by a kill")
-    with monkeypatch.context() as patch:
-
-        def fail(*_: object) -> None:
-            raise OSError("disk full")
-
-        patch.setattr(os, "replace", fail)
-        with pytest.raises(OSError, match="disk full"):
-            store.write(out, b"new")
-    assert out.read_bytes() == b"old"
-    (tmp_path / ".table.h5.partial").write_bytes(b"left by a kill")
-    store.write(out, b"new")
-    assert out.read_bytes() == b"new"
-    assert [path.name for path in tmp_path.iterdir()] == ["table.h5"]
-
-
-def test_output_through_a_link_replaces_the_file_it_names(tmp_path: Path) -> None:
-    real, link = tmp_path / "real.h5", tmp_path / "link.h5"
-    real.write_bytes(b"old")
-    link.symlink_to(real)
-    store.write(store.check_target(link), b"new")
-    assert link.is_symlink()
-    assert real.read_bytes() == b"new"
 
 
 def test_reference_rows_with_a_rebuilt_table(narrow: ModeTable) -> None:

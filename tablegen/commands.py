@@ -1,0 +1,190 @@
+"""The subcommands of tablegen, their options and what they print."""
+
+import argparse
+import shlex
+import time
+from pathlib import Path
+
+from tablegen import claims, distill, error_map, interrupts, onnx_graph, pictures, report, store
+from tablegen.build import build, check_request
+from tablegen.distill import HIDDEN
+from tablegen.distill import TOLERANCE as NETWORK_TOLERANCE
+from tablegen.verify import NetworkVerification
+from tanhlut.eager import METHODS, NETWORK_METHODS
+from tanhlut.errors import plain, require
+from tanhlut.grid import Bounds
+from tanhlut.table import ModeTable
+from tanhlut.terminal import Parser, complain, say
+
+
+def run(words: list[str]) -> int:
+    """Do what a command line, without the program's name, asks for; its exit status."""
+    options = _parser().parse_args(words)
+    command = shlex.join(["tablegen", *words])
+    options.command_line = command.encode(errors="backslashreplace").decode()  # a file's name may be no Unicode
+    status: int = options.run(options)
+    return status
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="tablegen", description="Make and inspect tables of the mode.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    build = commands.add_parser(
+        "build",
+        help="solve for a table and write it",
+        description="Choose a grid on which bilinear interpolation meets --tol inside the bounds, solve and prove "
+        "every node, and write the table. Action bounds (low, high) are not asked for: they never touch a table.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    build.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the table to write")
+    build.add_argument("--loc-max", type=float, default=float("inf"), metavar="M", help="cover |loc| ≤ M")
+    build.add_argument("--scale-min", type=float, default=0.0, metavar="S", help="cover scale ≥ S")
+    build.add_argument("--scale-max", type=float, default=float("inf"), metavar="S", help="cover scale ≤ S")
+    build.add_argument("--tol", type=float, default=5e-5, metavar="T", help="largest bilinear error, on (−1, 1)")
+    build.add_argument("--solver", choices=("adam", "newton"), default="adam", help="exact solver for the nodes")
+    build.set_defaults(run=_build)
+
+    verify = commands.add_parser(
+        "verify",
+        help="prove a table's error bound",
+        description="Prove an upper bound of |lookup − mode| over every loc and every scale > 0, in the float32 "
+        "arithmetic that runs, and compare it with what the file claims. Exit status 0 only if the claim is proven.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    verify.add_argument("file", type=Path, metavar="FILE")
+    verify.add_argument("--method", choices=claims.VERIFIED, default="bilinear", help="the lookup to bound")
+    verify.add_argument("--paranoid", action="store_true", help="prove every node in 128-bit balls too (python-flint)")
+    verify.add_argument("--json", type=Path, metavar="OUT", help="write the result for machines")
+    verify.add_argument("--plot", type=Path, metavar="OUT.png", help="draw the proven error over (loc, scale)")
+    verify.set_defaults(run=_verify)
+
+    distill = commands.add_parser(
+        "distill",
+        help="train the network of method mlp and put it beside a table",
+        description="Train a small network from the exact solver, prove its error bound over every loc and every "
+        'scale > 0, and write the table of FILE with the network in it, for method="mlp".',
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    distill.add_argument("file", type=Path, metavar="FILE", help="the table to put it beside")
+    distill.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the file to write")
+    distill.add_argument(
+        "--hidden", type=int, nargs="+", default=HIDDEN, metavar="N", help="units of each hidden layer"
+    )
+    distill.add_argument("--tol", type=float, default=NETWORK_TOLERANCE, metavar="T", help="largest error, on (−1, 1)")
+    distill.add_argument("--seed", type=int, default=0, metavar="N", help="of the random start")
+    distill.set_defaults(run=_distill)
+
+    info = commands.add_parser("info", help="say what a table holds")
+    info.add_argument("file", type=Path, metavar="FILE")
+    info.set_defaults(run=_info)
+
+    plot = commands.add_parser("plot", help="draw a table: surface, densities, grid")
+    plot.add_argument("file", type=Path, metavar="FILE")
+    plot.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.png")
+    plot.set_defaults(run=_plot)
+
+    export = commands.add_parser(
+        "export",
+        help="write a method as a self-contained graph",
+        description="Write a method, with its table or network inside, as an ONNX graph of standard operators: float32 "
+        "loc and scale of any length in, the mode on (−1, 1) out.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    export.add_argument("file", type=Path, metavar="FILE")
+    export.add_argument("--format", choices=("onnx",), default="onnx", help="of the graph")
+    export.add_argument("--method", choices=METHODS, default="refined", help="the method to write")
+    export.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="the graph to write")
+    export.set_defaults(run=_export)
+    return parser
+
+
+def _build(options: argparse.Namespace) -> int:
+    began = time.perf_counter()
+    bounds = Bounds(options.loc_max, options.scale_min, options.scale_max)
+    check_request(bounds, options.tol)
+    target = store.check_target(options.output)
+    table, found = build(bounds, options.tol, options.solver, options.command_line)
+    table = claims.certified(table)
+    data = store.image(table)
+    store.write(target, data)
+    rows, columns = table.values.shape
+    say(f"wrote   {plain(options.output)}")
+    say(f"nodes   {rows} × {columns} = {rows * columns:,}, each proven by a sign change")
+    say(f"bytes   {len(data):,} ({table.nbytes:,} of values)")
+    say(f"seconds {time.perf_counter() - began:.1f}")
+    say(f"error   {found.error:.3g} found, at loc {found.loc:.7g}, scale {found.scale:.7g}")
+    for method in table.certificates:
+        say(f"proven  {table.error_bound(method):.3g} at most for method {method!r}, anywhere, in float32")
+    return 0
+
+
+def _distill(options: argparse.Namespace) -> int:
+    began = time.perf_counter()
+    distill.check_request(options.hidden, options.tol)
+    target = store.check_target(options.output)
+    table = ModeTable.load(options.file)
+    network, found = distill.distill(options.hidden, options.tol, options.seed, options.command_line)
+    table = claims.with_network(table, network)
+    data = store.image(table)
+    store.write(target, data)
+    say(f"wrote   {plain(options.output)}")
+    say(f"network {'-'.join(map(str, network.widths))}, {network.parameters:,} parameters, {network.nbytes:,} bytes")
+    say(f"bytes   {len(data):,} with the table")
+    say(f"seconds {time.perf_counter() - began:.1f}")
+    say(f"error   {found:.3g} found in float64 on a fine grid")
+    for method in NETWORK_METHODS:
+        say(f"proven  {table.error_bound(method):.3g} at most for method {method!r}, anywhere, in float32")
+    return 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    targets = {path: store.check_target(path) for path in (options.json, options.plot) if path is not None}
+    if options.plot is not None:
+        _import_matplotlib()  # if it is missing, that is said now, not after minutes of proving
+    table = ModeTable.load(options.file)
+    result = claims.run(table, options.method, options.paranoid)
+    claim = claims.claim(table, options.method)
+    say(report.describe_verification(result, claim))
+    if options.json is not None:
+        of_network = table.network if isinstance(result, NetworkVerification) else None
+        digest = table.digest if of_network is None else of_network.digest
+        store.write(targets[options.json], report.verification_json(result, claim, digest).encode())
+    if options.plot is not None:
+        if isinstance(result, NetworkVerification):
+            error_map.network_picture(result, targets[options.plot])
+        else:
+            error_map.error_picture(result, targets[options.plot])
+    complaint = claims.complaint(result, claim)
+    if complaint is not None:
+        complain(f"tablegen: {plain(options.file)}: {plain(complaint)}")
+        return 1
+    return 0
+
+
+def _info(options: argparse.Namespace) -> int:
+    say(report.describe(ModeTable.load(options.file)))
+    return 0
+
+
+def _plot(options: argparse.Namespace) -> int:
+    target = store.check_target(options.output)
+    _import_matplotlib()
+    pictures.table_picture(ModeTable.load(options.file), target)
+    say(f"wrote {plain(options.output)}")
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    target = store.check_target(options.output)
+    table = ModeTable.load(options.file)
+    with interrupts.ending_the_process():
+        data = onnx_graph.model(table, options.method)
+    store.write(target, data)
+    say(f"wrote {plain(options.output)}: method {options.method!r}, {len(data):,} bytes")
+    return 0
+
+
+def _import_matplotlib() -> None:
+    with interrupts.ending_the_process():
+        require("matplotlib.figure", "plot")
