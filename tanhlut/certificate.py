@@ -16,13 +16,12 @@ Assumed: IEEE float64 with rounding to nearest, and torch.log within 2 ulp (meas
 here is correctly rounded. tanh, sqrt and log only propose starting points; nothing depends on their accuracy.
 """
 
-from typing import Any, cast
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from tanhlut.arrays import ArrayLike, unify
+from tanhlut.arrays import ArrayLike, unify_for_proof
 
 _U = 2.0**-53  # unit roundoff of float64
 _TINY = 2.0**-1060  # more than all underflow errors of a residual together: each of about 40 is at most 2^-1074
@@ -58,11 +57,12 @@ def certify(loc: ArrayLike, scale: ArrayLike, value: ArrayLike) -> Any:
         2 million values measured, it exceeds the true distance by at most 14·2^-53·|mode|: a ratio below 2.5 for
         whatever is wrong by more than 8.3e-16·|mode|, below 1.2 from 1e-14·|mode| on. NaN where an argument is NaN or
         scale < 0.
+
+    Raises:
+        TypeError, ValueError: as `tanhlut.mode` does for kinds, dtypes, shapes and devices; ValueError for tensors on
+            device meta.
     """
-    tensors, restore = unify(*(_widened(argument) for argument in (loc, scale, value)))
-    wide_loc = cast(Tensor, tensors[0])
-    parts = (torch.as_tensor(part, dtype=torch.float64, device=wide_loc.device) for part in tensors)
-    loc_, scale_, value_ = torch.broadcast_tensors(*parts)
+    (loc_, scale_, value_), restore = unify_for_proof(loc, scale, value)
     low, high = enclose_mode(loc_.abs(), scale_)
     folded = value_ * torch.copysign(torch.ones_like(loc_), loc_)
     # One rounding each of the difference and of the product: 4 units of _U cover them.
@@ -177,12 +177,3 @@ def excess(scale: Tensor) -> Tensor:
     high = scale * scale
     low = ((head * head - high) + 2.0 * head * rest) + rest * rest
     return (2.0 * high - 1.0) + 2.0 * low
-
-
-def _widened(argument: ArrayLike) -> ArrayLike:
-    """As float64 before dtypes are unified, so that no argument is rounded to another's dtype."""
-    if isinstance(argument, Tensor) and not argument.is_complex():
-        return argument.double()
-    if isinstance(argument, np.ndarray | np.generic) and argument.dtype.kind in "fiub" and argument.dtype.itemsize <= 8:
-        return argument.astype(np.float64)
-    return argument

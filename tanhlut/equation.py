@@ -62,7 +62,7 @@ def unfold(y: Tensor, loc: Tensor) -> Tensor:
     Without copysign, which ONNX lacks; by a product, since some runtimes' Where loses the sign of zero.
     """
     negative = (loc < 0.0) | (1.0 / loc < 0.0)  # the second is for −0.0
-    return y.clamp(0.0, 1.0) * torch.where(negative, -1.0, 1.0)
+    return y.clamp(0.0, 1.0) * torch.where(negative, -1.0, 1.0).to(y.dtype)  # torch.where makes default floats
 
 
 def tanh_parts(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -4,6 +4,7 @@ Gradients are those of the implicit function theorem (`equation.partials`), comp
 rounding or interpolation is differentiated, and the backward pass is itself differentiable.
 """
 
+import os
 from typing import Any, cast
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from tanhlut import equation
-from tanhlut.arrays import ArrayLike, unify
+from tanhlut.arrays import ArrayLike, check_choice, check_tensor, is_number, number, scalar, shown, unify
 from tanhlut.dispatch import BACKENDS, squashed_mode
 from tanhlut.eager import EXACT_BOUND, METHODS, NETWORK_METHODS, REFINED, Method, Source, compute_dtype
 from tanhlut.grid import Axis, Bounds, Grid
@@ -58,16 +59,22 @@ def mode(
     Raises:
         ValueError: unknown method or backend, a named backend that cannot serve, shapes that do not broadcast; for
             Python floats also scale < 0, and for Python-float bounds not low < high.
-        TypeError: an unsupported kind or dtype.
+        TypeError: an unsupported kind, layout or dtype: complex, sparse, nested, quantised or masked arguments, objects
+            that are no numbers, and a table that is not a `ModeTable`.
         ImportError: a named backend that is not installed.
     """
-    if refine:
-        method = _refined(method)
-    result = None if backend == "eager" else quick(loc, scale, low, high, method, table, backend, out)
+    if refine is not False:
+        method = _refined(method, refine)
+    if table is not None and not isinstance(table, ModeTable):
+        raise _not_a_table(table)
+    try:
+        result = None if backend == "eager" else quick(loc, scale, low, high, method, table, backend, out)
+    except (RuntimeError, TypeError, ValueError):
+        result = None  # not what the short road takes it for: what follows says what is wrong with it
     if result is not None:
         return result
-    _check_choice("method", method, METHODS)
-    _check_choice("backend", backend, BACKENDS)
+    check_choice("method", method, METHODS)
+    check_choice("backend", backend, BACKENDS)
     (wide_loc, wide_scale, low_, high_), restore = unify(loc, scale, low, high)
     _check_numbers(scale, low, high)
     loc_, scale_ = cast(Tensor, wide_loc), cast(Tensor, wide_scale)
@@ -89,8 +96,9 @@ def pre_tanh_mode(
     x* = loc + 2·scale²·mode, the equation itself, which is accurate also where tanh saturates. Arguments, result and
     errors are those of `mode`; the method's error in the mode is multiplied by 2·scale².
     """
-    method = _refined(method) if refine else method
-    _check_choice("method", method, METHODS)
+    method = _refined(method, refine)
+    if table is not None and not isinstance(table, ModeTable):
+        raise _not_a_table(table)
     (wide_loc, wide_scale), restore = unify(loc, scale)
     _check_numbers(scale, -1.0, 1.0)
     loc_, scale_ = cast(Tensor, wide_loc), cast(Tensor, wide_scale)
@@ -124,8 +132,9 @@ class ModeLookup(torch.nn.Module):
 
     def __init__(self, table: ModeTable | None = None, method: Method = "refined", refine: bool = False) -> None:
         super().__init__()
-        method = _refined(method) if refine else method
-        _check_choice("method", method, METHODS)
+        method = _refined(method, refine)
+        if table is not None and not isinstance(table, ModeTable):
+            raise _not_a_table(table)
         self.method = method
         self._table: ModeTable | None = None
         self.bounds: Bounds | None = None
@@ -147,14 +156,18 @@ class ModeLookup(torch.nn.Module):
 
     def forward(self, loc: Tensor, scale: Tensor, low: Tensor | float = LOW, high: Tensor | float = HIGH) -> Tensor:
         """The mode of tensors loc, scale, as `mode` gives it."""
-        result = quick(loc, scale, low, high, self.method, self._table, "auto", None)
+        try:
+            result = quick(loc, scale, low, high, self.method, self._table, "auto", None)
+        except (RuntimeError, TypeError, ValueError):
+            result = None
         if result is not None:
             return cast(Tensor, result)
-        (wide_loc, wide_scale, low_, high_), _ = unify(loc, scale, low, high)
+        (wide_loc, wide_scale, low_, high_), restore = unify(loc, scale, low, high)
+        _check_numbers(scale, low, high)
         loc_, scale_ = cast(Tensor, wide_loc), cast(Tensor, wide_scale)
         source = self._source(compute_dtype(loc_.dtype)) if traced() or not (loc_.is_cpu or loc_.is_cuda) else None
         y = squashed_mode(loc_, scale_, self.method, self._table, "auto", source)
-        return _to_bounds(y, low_, high_).to(loc_.dtype)
+        return cast(Tensor, restore(_to_bounds(y, low_, high_).to(loc_.dtype)))
 
     @property
     def error_bound(self) -> float:
@@ -197,8 +210,11 @@ class ModeLookup(torch.nn.Module):
         return f"method={self.method!r}, bounds={self.bounds}"
 
 
-def _refined(method: Method) -> Method:
-    return REFINED.get(method, method)
+def _refined(method: Method, refine: bool) -> Method:
+    check_choice("method", method, METHODS)
+    if not isinstance(refine, bool | int | np.bool_):
+        raise TypeError(f"refine: {shown(refine)}: give True or False")
+    return REFINED.get(method, method) if refine else method
 
 
 def _suffix(dtype: torch.dtype) -> str:
@@ -213,8 +229,7 @@ def _to_bounds(y: Tensor, low: Tensor | float, high: Tensor | float) -> Tensor:
     if isinstance(low, float) and isinstance(high, float) and (low, high) == (-1.0, 1.0):
         return y
     low, high = (
-        bound.to(y.dtype) if isinstance(bound, Tensor) else torch.full((), bound, dtype=y.dtype, device=y.device)
-        for bound in (low, high)
+        bound.to(y.dtype) if isinstance(bound, Tensor) else scalar(bound, y.dtype, y.device) for bound in (low, high)
     )
     half = 0.5 * high - 0.5 * low
     mid = -(-0.5 * low + -0.5 * high)
@@ -223,8 +238,10 @@ def _to_bounds(y: Tensor, low: Tensor | float, high: Tensor | float) -> Tensor:
 
 
 def _write(out: Any, result: Any) -> Any:
-    if type(out) is not type(result) or isinstance(out, float):
+    if type(out) is not type(result) or isinstance(out, float | np.generic):
         raise TypeError(f"out is a {type(out).__name__}, the result a {type(result).__name__}: give a matching buffer")
+    if isinstance(out, Tensor):
+        check_tensor(out)
     if tuple(out.shape) != tuple(result.shape) or out.dtype != result.dtype:
         raise ValueError(
             f"out has shape {tuple(out.shape)} and dtype {out.dtype}, the result {tuple(result.shape)} and "
@@ -233,19 +250,26 @@ def _write(out: Any, result: Any) -> Any:
     if isinstance(result, Tensor):
         if result.requires_grad or out.requires_grad:
             raise ValueError("out= is not differentiable: call under torch.no_grad(), or without out")
-        return out.copy_(result)
+        if out.is_meta != result.is_meta:
+            raise ValueError(f"out lies on {out.device}, the result on {result.device}: give a matching buffer")
+        try:
+            return out.copy_(result)
+        except RuntimeError as error:
+            raise ValueError(
+                f"out cannot be written to: give a buffer of its own ({str(error).splitlines()[0]})"
+            ) from None
     out[...] = result
     return out
 
 
 def _check_numbers(scale: ArrayLike, low: ArrayLike, high: ArrayLike) -> None:
     """Python numbers can be judged at once; arrays answer NaN instead, since judging them would stall a GPU."""
-    if isinstance(scale, float | int) and not isinstance(scale, np.generic) and scale < 0:
+    if is_number(scale) and number(scale) < 0:
         raise ValueError(f"scale = {scale} is negative: give a standard deviation ≥ 0")
-    if isinstance(low, float | int) and isinstance(high, float | int) and not -torch.inf < low < high < torch.inf:
+    if is_number(low) and is_number(high) and not -torch.inf < number(low) < number(high) < torch.inf:
         raise ValueError(f"low = {low}, high = {high}: give finite bounds with low < high")
 
 
-def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ValueError(f"{name} {value!r} is unknown: use one of {', '.join(map(repr, allowed))}")
+def _not_a_table(table: object) -> TypeError:
+    path = isinstance(table, str | bytes | os.PathLike)
+    return TypeError(f"table: {shown(table)}: give {'tanhlut.ModeTable.load(path)' if path else 'a tanhlut.ModeTable'}")

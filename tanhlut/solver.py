@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tanhlut import equation
+from tanhlut.arrays import check_choice, unify_for_proof
 
 Solver = Literal["adam", "newton"]
 Array = TypeVar("Array", Tensor, NDArray[np.float64])
@@ -32,7 +33,7 @@ def solve_mode(loc: Array, scale: Array, *, solver: Solver = "adam") -> Array:
     """The mode of tanh(Normal(loc, scale²)) in float64, each root proven by a sign change.
 
     Args:
-        loc, scale: both torch tensors or both array-likes (NumPy arrays, floats), broadcast; computed in float64.
+        loc, scale: as for `tanhlut.mode`: torch tensors, NumPy arrays or numbers, broadcast; computed in float64.
         solver: ``"adam"`` or ``"newton"``; they agree to 1e-12 and differ in cost (see the module).
 
     Returns:
@@ -41,26 +42,20 @@ def solve_mode(loc: Array, scale: Array, *, solver: Solver = "adam") -> Array:
         Each element's value is independent of its batch.
 
     Raises:
-        ValueError: unknown solver.
+        TypeError, ValueError: as `tanhlut.mode` does for kinds, dtypes, shapes and devices; ValueError for tensors on
+            device meta and for an unknown solver.
         ArithmeticError: a root failed its proof (never seen; a wrong value is never returned instead).
     """
     solvers: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"adam": _adam, "newton": _newton}
-    if solver not in solvers:
-        raise ValueError(f"solver {solver!r} is unknown: use one of {', '.join(map(repr, solvers))}")
+    check_choice("solver", solver, tuple(solvers))
     with torch.no_grad():
         is_torch = isinstance(loc, Tensor) or isinstance(scale, Tensor)
-        wide_loc, wide_scale = torch.broadcast_tensors(_float64(loc), _float64(scale))
+        (wide_loc, wide_scale), _ = unify_for_proof(loc, scale)
         m, s, delta = equation.fold(wide_loc, wide_scale)
         x = solvers[solver](m, s, delta)
         _prove(x, m, delta)
         y = equation.unfold(equation.tanh_parts(x)[0], wide_loc)
     return y if is_torch else y.numpy()[()]  # type: ignore[return-value]
-
-
-def _float64(value: Tensor | NDArray[np.float64]) -> Tensor:
-    if isinstance(value, Tensor):
-        return value.detach().to(torch.float64)
-    return torch.from_numpy(np.array(value, dtype=np.float64))
 
 
 def _newton(m: Tensor, s: Tensor, delta: Tensor) -> Tensor:
