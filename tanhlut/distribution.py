@@ -4,13 +4,15 @@ import math
 from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Size, Tensor
 from torch.distributions import Normal, TransformedDistribution, constraints, kl_divergence, register_kl
 
 from tanhlut import moments
 from tanhlut.eager import Method
+from tanhlut.likelihood import log_likelihood, straight_through
 from tanhlut.lookup import mode
-from tanhlut.squash import Squash
+from tanhlut.squash import Squash, wide
+from tanhlut.tracing import differentiated
 
 
 class TanhNormal(TransformedDistribution):
@@ -27,7 +29,8 @@ class TanhNormal(TransformedDistribution):
         method, refine: how `mode` is computed, as in `tanhlut.mode`.
 
     Raises:
-        ValueError: with validation on, scale ≤ 0, NaN parameters, or not low < high.
+        ValueError: a number that its dtype cannot hold. With validation on, scale ≤ 0, NaN parameters, bounds that are
+            not finite or not low < high in loc's dtype; without it, such parameters give NaN where they give no limit.
     """
 
     arg_constraints = {"loc": constraints.real, "scale": constraints.positive}  # noqa: RUF012
@@ -44,12 +47,14 @@ class TanhNormal(TransformedDistribution):
         refine: bool = False,
     ) -> None:
         base = Normal(loc, scale, validate_args=validate_args)
+        refuse_overflow(base.loc.dtype, loc=loc, scale=scale, low=low, high=high)
         self._bounds = (low, high)
         low, high = (_like(base.loc, bound) for bound in (low, high))
         self.low, self.high = low, high
         validate = torch.distributions.Distribution._validate_args if validate_args is None else validate_args
-        if validate and not (low < high).all():
-            raise ValueError(f"low = {low}, high = {high}: give bounds with low < high")
+        if validate and not (low.isfinite() & high.isfinite() & (low < high)).all():
+            given = f"low = {self._bounds[0]}, high = {self._bounds[1]}"
+            raise ValueError(f"{given}: give bounds with low < high, finite and distinct in {low.dtype}")
         shape = torch.broadcast_shapes(base.batch_shape, low.shape, high.shape)
         self.method, self.refine = method, refine
         super().__init__(base.expand(shape), [Squash(low, high)], validate_args=validate_args)
@@ -95,6 +100,11 @@ class TanhNormal(TransformedDistribution):
         """Var[Y]. Largest relative error seen, where Var[tanh X] > 1e-15: 7e-14 in float64, 1.1e-5 in float32."""
         return self.squash.half.square() * moments.variance(self.loc, self.scale)
 
+    @property
+    def stddev(self) -> Tensor:
+        """Standard deviation of Y, of half the variance's relative error; finite also where the variance overflows."""
+        return self.squash.half * moments.variance(self.loc, self.scale).sqrt()
+
     def entropy(self) -> Tensor:
         """H[Y] = H[X] + E[log dy/dx], shape batch_shape, in nats.
 
@@ -107,14 +117,44 @@ class TanhNormal(TransformedDistribution):
     def log_prob(self, value: Tensor) -> Tensor:
         """log density at value ∈ [low, high], −inf outside (with validation on, ValueError).
 
-        Finite on the bounds, where rounding puts samples: they score as their neighbours inside. The tensor that
-        `rsample` returned last is scored by the x that made it, exact and with pathwise gradients also there.
+        A density with respect to y, of y as floats have it: the mass that rounds to value, divided by the width of what
+        rounds there (`tanhlut.likelihood`). It depends on value's number alone, so a stored action scores as it did
+        when it was sampled, bit for bit; on and next to the bounds, where rounding gathers samples, it is finite, and
+        so are its gradients. Of the tensor that `rsample` returned last the gradients are the pathwise ones, as in
+        `rsample_and_log_prob`.
+
+        Args:
+            value: shape sample_shape + batch_shape. A cell of rounding is that of its dtype or of loc's, the coarser.
+
+        Returns:
+            Shape sample_shape + batch_shape, in the dtype to which value and loc promote.
         """
         if self._validate_args:
             self._validate_sample(value)
-        x = self.squash._inv_call(value)
-        log_prob = self.base_dist.log_prob(x) - self.squash.log_abs_det_jacobian(x, value)
+        log_prob = log_likelihood(value, self.loc, self.scale, self.low, self.high)
+        x = self.squash.source(value)
+        if x is not None and differentiated(x):
+            log_prob = straight_through(log_prob, self._path(x))
         return torch.where((value < self.low) | (value > self.high), -torch.inf, log_prob)
+
+    def rsample_and_log_prob(self, sample_shape: Size | tuple[int, ...] = ()) -> tuple[Tensor, Tensor]:
+        """A sample and its log_prob, for losses that differentiate through both, as SAC's does.
+
+        log_prob is bit for bit `log_prob(sample)` from storage. Its gradient is the pathwise one, that of the density
+        at the x that made the sample, which loses nothing where the sample saturates.
+
+        Returns:
+            Both of shape sample_shape + batch_shape.
+        """
+        sample = self.rsample(torch.Size(sample_shape))
+        x = cast(Tensor, self.squash.source(sample))
+        return sample, straight_through(self.log_prob(sample.detach()), self._path(x))
+
+    def _path(self, x: Tensor) -> Tensor:
+        """The log density at squash(x) as a function of x."""
+        x, loc, scale = (wide(part) for part in (x, self.loc, self.scale))
+        z = (x - loc) / scale
+        return -0.5 * z * z - torch.log(scale) - Squash(wide(self.low), wide(self.high)).log_abs_det_jacobian(x, x)
 
     def cdf(self, value: Tensor) -> Tensor:
         """P(Y ≤ value): 0 up to low, 1 from high on."""
@@ -130,6 +170,14 @@ class TanhNormal(TransformedDistribution):
 def _like(loc: Tensor, bound: Tensor | float) -> Tensor:
     """A bound in loc's dtype, on its device: a number by a kernel, which rounds once and a CUDA graph can capture."""
     return bound.to(loc) if isinstance(bound, Tensor) else torch.full((), bound, dtype=loc.dtype, device=loc.device)
+
+
+def refuse_overflow(dtype: torch.dtype, **numbers: Any) -> None:
+    """ValueError for a finite number, other than a tensor, that is infinite in this dtype."""
+    most = torch.finfo(dtype).max
+    for name, number in numbers.items():
+        if not isinstance(number, Tensor) and most < abs(number) < math.inf:
+            raise ValueError(f"{name} = {number} does not fit {dtype}: give at most {most:.3g}, or float64 tensors")
 
 
 @register_kl(TanhNormal, TanhNormal)  # type: ignore[untyped-decorator]
