@@ -131,7 +131,7 @@ class TanhNormal(TransformedDistribution):
         """
         if self._validate_args:
             self._validate_sample(value)
-        log_prob = log_likelihood(value, self.loc, self.scale, self.low, self.high)
+        log_prob, _ = log_likelihood(value, self.loc, self.scale, self.low, self.high)
         x = self.squash.source(value)
         if x is not None and differentiated(x):
             log_prob = straight_through(log_prob, self._path(x))

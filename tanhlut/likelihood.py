@@ -42,8 +42,10 @@ def log_likelihood(
     *,
     reach: float = 1.0,
     blur: float = 0.0,
-) -> Tensor:
+) -> tuple[Tensor, Tensor]:
     """log_prob of value under low + (high − low)·(tanh X + 1)/2, X ~ Normal(loc, scale²), element-wise.
+
+    Beside it the weight of the mass in it, from 0, where it is the density, to 1.
 
     The same bits for the same numbers, whatever tensor holds them. Never −inf: where the likelihood is less than floats
     can say, their lowest; a value outside the bounds counts as the bound. NaN for NaN, scale < 0 and low ≥ high.
@@ -88,7 +90,7 @@ def log_likelihood(
     weight = (torch.exp(log_width + log_dx_dy - log_scale) / (2.0 * BLEND) - 1.0).clamp(0.0, 1.0)
     weight = torch.where(near, 1.0, weight)
     if not (traced() or transformed() or y.device.type != "cpu" or (weight > 0).any()):
-        return density.clamp(min=torch.finfo(out).min).to(out)  # a shortcut: the same bits as below
+        return density.clamp(min=torch.finfo(out).min).to(out), weight  # a shortcut: the same bits as below
 
     left = _reach(down, below, above, half, end)
     right = _reach(up, above, below, half, end)
@@ -104,7 +106,7 @@ def log_likelihood(
     )
     mass = mass - log_width
     result = torch.where(weight < 1.0, torch.lerp(density, mass, weight), mass)
-    return result.clamp(min=torch.finfo(out).min).to(out)
+    return result.clamp(min=torch.finfo(out).min).to(out), weight
 
 
 def _half_steps(y: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:

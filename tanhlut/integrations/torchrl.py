@@ -5,11 +5,15 @@ from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor
+from torch.distributions import ComposeTransform
 
 from tanhlut import moments
+from tanhlut.distribution import refuse_overflow
 from tanhlut.eager import Method
 from tanhlut.errors import require
+from tanhlut.likelihood import log_likelihood, straight_through
 from tanhlut.lookup import mode
+from tanhlut.squash import wide
 
 require("torchrl", "torchrl")
 from torchrl.modules import TanhNormal as _TanhNormal  # noqa: E402
@@ -17,14 +21,28 @@ from torchrl.modules import TanhNormal as _TanhNormal  # noqa: E402
 Deterministic = Literal["mode", "mean", "tanh_loc"]
 _DETERMINISTIC = ("mode", "mean", "tanh_loc")
 
+# Where TorchRL's safe tanh is clamped: 1 − resolution, in the dtype.
+_SAFE = {
+    dtype: torch.tensor(1.0 - torch.finfo(dtype).resolution, dtype=dtype).item()
+    for dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+}
+# By how much its samples err besides their own rounding, in epsilons: what tanh's last digit may be off (measured on
+# CPUs), and with bounds the roundings of tanh x and of half·tanh x.
+_BLUR, _BLUR_OF_BOUNDS = 1.0 / 128.0, 0.75
+
 
 class TanhNormal(_TanhNormal):
     """torchrl.modules.TanhNormal whose `mode`, `get_mode()` and `deterministic_sample` are the true mode.
 
-    All else is TorchRL's: arguments, `loc` after tanh_loc and upscale, sampling, log_prob, shapes. `mean`, which it
-    leaves out, is a quadrature (`tanhlut.moments`), so that ExplorationType.MEAN no longer samples. The mode is
-    bitwise `tanhlut.mode(self.loc, self.scale, low, high)`; where it rounds to a bound, log_prob is finite as long as
-    safe_tanh is on.
+    All else is TorchRL's: arguments, `loc` after tanh_loc and upscale, sampling, shapes. `mean`, which it leaves out,
+    is a quadrature (`tanhlut.moments`), so that ExplorationType.MEAN no longer samples. The mode is bitwise
+    `tanhlut.mode(self.loc, self.scale, low, high)`.
+
+    `log_prob` is TorchRL's, bit for bit, unless an element of the action saturates or its rounding cell is wide against
+    scale; then it is the mass that rounds there (`tanhlut.likelihood`). `rsample_and_log_prob` and
+    `sample_and_log_prob`, by which TorchRL's actors and losses score what they sample, return just what `log_prob` of
+    the stored sample will be, so that PPO's first ratio is 1; TorchRL's score the x that made it. Their gradients
+    remain: pathwise for the one, of log_prob at the given sample for the other.
 
     Args:
         deterministic: what `deterministic_sample`, hence ExplorationType.DETERMINISTIC, returns: ``"mode"``,
@@ -33,7 +51,7 @@ class TanhNormal(_TanhNormal):
         others: those of torchrl.modules.TanhNormal.
 
     Raises:
-        ValueError: `deterministic` is none of the three.
+        ValueError: `deterministic` is none of the three, or a bound does not fit loc's dtype.
         RuntimeError: TorchRL's, for not low < high.
     """
 
@@ -54,6 +72,8 @@ class TanhNormal(_TanhNormal):
         if deterministic not in _DETERMINISTIC:
             raise ValueError(f"deterministic {deterministic!r} is unknown: use one of 'mode', 'mean', 'tanh_loc'")
         self.deterministic, self.method = deterministic, method
+        self._reach = _SAFE if safe_tanh else {}
+        refuse_overflow(loc.dtype if isinstance(loc, Tensor) else torch.get_default_dtype(), low=low, high=high)
         # Numbers take the quick road of `mode`; tensors are read from self.low and self.high, which TorchRL moves.
         numbers = isinstance(low, Number) and isinstance(high, Number)
         self._numbers = (float(low), float(high)) if numbers else None
@@ -82,3 +102,37 @@ class TanhNormal(_TanhNormal):
     def get_mode(self) -> Tensor:
         """The true mode, detached as TorchRL's estimate of it is."""
         return self.mode.detach()
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """log density of value, shape sample_shape + batch_shape, as stored: the same for the same numbers."""
+        middle, half = self._affine()
+        eps = torch.finfo(self.loc.dtype).eps
+        blur = (_BLUR_OF_BOUNDS if isinstance(self._t, ComposeTransform) else _BLUR) * eps
+        reach = self._reach.get(self.loc.dtype, 1.0)
+        normal = self.root_dist
+        parts, weight = log_likelihood(
+            value, normal.loc, normal.scale, middle - half, middle + half, reach=reach, blur=blur
+        )
+        coarse = weight > 0
+        theirs = super().log_prob(torch.where(coarse, middle.to(value.dtype), value))
+        for _ in self.event_shape:
+            parts, coarse = parts.sum(-1), coarse.any(-1)
+        return torch.where(coarse, parts, theirs)
+
+    def rsample_and_log_prob(self, sample_shape: Any = ()) -> tuple[Tensor, Tensor]:
+        """A sample and its log_prob as of storage, with pathwise gradients, those of TorchRL's."""
+        sample, path = super().rsample_and_log_prob(sample_shape)
+        return sample, straight_through(self.log_prob(sample.detach()), path)
+
+    def sample_and_log_prob(self, sample_shape: Any = ()) -> tuple[Tensor, Tensor]:
+        """A detached sample and its log_prob as of storage, differentiable in the parameters."""
+        sample = self.sample(torch.Size(sample_shape))
+        return sample, self.log_prob(sample)
+
+    def _affine(self) -> tuple[Tensor, Tensor]:
+        """Middle and half-width of the bounds, as TorchRL rounds them, exact."""
+        if isinstance(self._t, ComposeTransform):
+            affine: Any = self._t.parts[-1]
+            middle, half = (torch.as_tensor(part, device=self.loc.device) for part in (affine.loc, affine.scale))
+            return wide(middle), wide(half)
+        return wide(torch.zeros((), device=self.loc.device)), wide(torch.ones((), device=self.loc.device))
