@@ -102,6 +102,31 @@ def test_bad_ranges_are_refused() -> None:
 
 
 @pytest.mark.parametrize("kind", [TanhNormal, HeteroscedasticTanhNormal])
+def test_the_first_ratio_of_ppo_is_one(kind: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their runner collects, their PPO takes its first step; most actions saturate."""
+    training = runner(kind, init_std=0.1)
+    output = next(layer for layer in reversed(list(training.alg.actor.mlp.modules())) if hasattr(layer, "bias"))
+    with torch.no_grad():
+        output.weight.mul_(1e-3)
+        output.bias[:2] = torch.tensor([20.0, 9.0])
+    ratios, gradients, whole = [], [], torch.exp
+
+    def exp(value: torch.Tensor) -> torch.Tensor:
+        result = whole(value)
+        if value.shape == (256,) and value.requires_grad:  # the ratio of a minibatch
+            ratios.append(result.detach())
+            named = [p for p in training.alg.actor.parameters() if p.requires_grad]
+            gradients.extend(torch.autograd.grad(result.mean(), named, retain_graph=True, allow_unused=True))
+        return result
+
+    monkeypatch.setattr("rsl_rl.algorithms.ppo.torch.exp", exp)
+    training.learn(1)
+    assert (training.alg.storage.actions[..., 0] == 1.0).all()
+    torch.testing.assert_close(ratios[0], torch.ones(256), rtol=0, atol=2e-6)  # their network's rounding
+    assert all(gradient.abs().max() < 100 for gradient in gradients if gradient is not None)
+
+
+@pytest.mark.parametrize("kind", [TanhNormal, HeteroscedasticTanhNormal])
 def test_a_short_ppo_run_and_its_exports(kind: type, tmp_path: Path) -> None:
     training = runner(kind)
     observations = Reach().get_observations()

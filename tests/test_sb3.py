@@ -1,5 +1,6 @@
 """The Stable-Baselines3 integration against Stable-Baselines3 itself."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import torch
 pytest.importorskip("stable_baselines3")
 
 from stable_baselines3 import A2C, DDPG, PPO, SAC
+from stable_baselines3.common.distributions import SquashedDiagGaussianDistribution
 
 from tanhlut import TanhNormal, mode, pre_tanh_mode
-from tanhlut.integrations.sb3 import use_true_mode
+from tanhlut.integrations.sb3 import TrueModeSquashedGaussian, use_true_mode
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # gymnasium's and torch's own
 
@@ -78,6 +80,62 @@ def test_training_goes_on_as_before(options: dict[str, Any]) -> None:
         model.learn(60)
         parameters.append(torch.cat([p.detach().flatten() for p in model.policy.parameters()]))
     assert torch.equal(*parameters)
+
+
+def test_stored_actions_by_the_mass_where_they_saturate() -> None:
+    """Theirs, bit for bit, where nothing saturates; beside it the likelihood of TanhNormal, but for their epsilon."""
+    loc = torch.tensor([[0.3, -0.4], [20.0, 0.3], [9.0, -20.0], [-8.5, 8.0]], requires_grad=True)
+    log_std = torch.tensor([-0.5, -1.0]).expand(4, 2).clone().requires_grad_()
+    ours, theirs = (kind(2) for kind in (TrueModeSquashedGaussian, SquashedDiagGaussianDistribution))
+    for distribution in (ours, theirs):
+        distribution.proba_distribution(loc, log_std)
+    torch.manual_seed(0)
+    actions = ours.sample().detach()
+    assert (actions.abs() == 1).sum() >= 2
+    log_prob, old = ours.log_prob(actions), theirs.log_prob(actions)
+    assert log_prob[0] == old[0]
+    assert torch.equal(ours.log_prob(actions, ours.gaussian_actions), theirs.log_prob(actions, ours.gaussian_actions))
+    reference = TanhNormal(loc, log_std.exp()).log_prob(actions).sum(-1)
+    a, b = (torch.autograd.grad(part[1:].sum(), (loc, log_std), retain_graph=True) for part in (log_prob, reference))
+    for got, expected in zip(a, b, strict=True):
+        torch.testing.assert_close(got, expected, rtol=0.05, atol=0.02)  # tanh's last digit at 8.5
+    assert (
+        max(part.abs().max() for part in a)
+        < 20
+        < max(part.abs().max() for part in torch.autograd.grad(old.sum(), (loc, log_std)))
+    )
+    # No seam where the mass begins, their epsilon included.
+    y = torch.tensor([[0.99999]])
+    x, ratios = torch.atanh(y), []
+    for std in torch.linspace(0.05, 0.5, 400).tolist():
+        for distribution in (ours, theirs):
+            distribution.proba_distribution(x - 2.0 * std, torch.full_like(x, std).log())
+        ratios.append((ours.log_prob(y) - theirs.log_prob(y)).exp().item())
+    assert ratios[-1] == 1.0
+    assert ratios[0] != 1.0
+    assert max(abs(b - a) for a, b in itertools.pairwise(ratios)) < 1e-3
+
+
+@pytest.mark.parametrize("loc", [0.0, 9.0, 20.0])
+@pytest.mark.parametrize("log_std", [-2.0, 0.0, 2.0])
+def test_the_first_ratio_of_ppo_is_one(loc: float, log_std: float) -> None:
+    options = {"squash_output": True, "log_std_init": log_std, "net_arch": [16]}
+    model = use_true_mode(make(PPO, policy_kwargs=options, n_steps=64, batch_size=16, n_epochs=1))
+    with torch.no_grad():
+        model.policy.action_net.bias.fill_(loc)
+    _, callback = model._setup_learn(64)
+    model.collect_rollouts(model.env, callback, model.rollout_buffer, 64)
+    model.policy.set_training_mode(True)
+    model.policy.reset_noise(16)
+    for batch in model.rollout_buffer.get(16):
+        _, log_prob, _ = model.policy.evaluate_actions(batch.observations, batch.actions)
+        ratio = torch.exp(log_prob - batch.old_log_prob)
+        # Their network rounds a batch of 16 otherwise than one of 1; where all saturates, that leaves no trace.
+        assert (ratio - 1.0).abs().max() < (1e-7 if loc == 20.0 and log_std < 2.0 else 1e-5)
+        gradients = torch.autograd.grad(ratio.mean(), (model.policy.log_std, model.policy.action_net.bias))
+        assert all(gradient.abs().max() < 10 for gradient in gradients)
+    if loc == 20.0:
+        assert (model.rollout_buffer.actions == 1).any()
 
 
 @pytest.mark.parametrize("dynamo", [True, False])

@@ -1,11 +1,15 @@
 """Stable-Baselines3: predict(deterministic=True) by the true mode. Tested with stable-baselines3 2.9.2."""
 
+from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
+import torch
 from torch import Tensor
+from torch.distributions import Normal
 
 from tanhlut.equation import pre_tanh
 from tanhlut.errors import require
+from tanhlut.likelihood import TANH, log_likelihood, with_mass
 from tanhlut.lookup import mode
 
 require("stable_baselines3", "sb3")
@@ -27,6 +31,12 @@ class TrueModeSquashedGaussian(SquashedDiagGaussianDistribution):
         self.gaussian_actions = pre_tanh(action, loc, scale)
         return action
 
+    def log_prob(self, actions: Tensor, gaussian_actions: Tensor | None = None) -> Tensor:
+        """SB3's own given gaussian_actions, as SAC scores what it samples; of stored actions see `_stored`."""
+        if gaussian_actions is not None:
+            return cast(Tensor, super().log_prob(actions, gaussian_actions))
+        return _stored(super().log_prob, actions, self.distribution, self.epsilon)
+
 
 class TrueModeStateDependentNoise(StateDependentNoiseDistribution):
     """Squashed gSDE with the true mode."""
@@ -34,6 +44,24 @@ class TrueModeStateDependentNoise(StateDependentNoiseDistribution):
     def mode(self) -> Tensor:
         """The mode on (−1, 1)."""
         return cast(Tensor, mode(self.distribution.loc, self.distribution.scale))
+
+    def log_prob(self, actions: Tensor) -> Tensor:
+        """See `_stored`."""
+        return _stored(super().log_prob, actions, self.distribution, self.epsilon)
+
+
+def _stored(theirs: Callable[[Tensor], Tensor], actions: Tensor, normal: Normal, epsilon: float) -> Tensor:
+    """SB3's log_prob of actions, bit for bit, unless one saturates: then the mass that rounds to it.
+
+    SB3 takes a saturated action for tanh 8.3: with loc = 20 and std = 0.1 a log_prob of −6407 whose gradients, 1e5, are
+    none of the distribution's. SB3 also adds epsilon to dy/dx; so is done here, lest the two differ.
+    """
+    eps = torch.finfo(actions.dtype).eps
+    one = torch.ones((), dtype=actions.dtype, device=actions.device)
+    parts, weight = log_likelihood(actions, normal.loc, normal.scale, -one, one, blur=TANH * eps)
+    slope = 1.0 - actions.clamp(eps - 1.0, 1.0 - eps).square()
+    parts = parts + torch.log(slope / (slope + epsilon))
+    return with_mass(theirs, actions, parts, weight, 1, 0.0 * one)
 
 
 _TRUE = {
@@ -46,8 +74,9 @@ def use_true_mode(model: Model) -> Model:
     """Make a model, or a policy, act on the true mode under predict(deterministic=True). Returns it.
 
     For SAC and its kin, and for PPO and A2C with use_sde=True and policy_kwargs={"squash_output": True}. Only the
-    policy's distribution object is replaced, its state kept; parameters, training, save and load are untouched.
-    A checkpoint does not hold the distribution: call this again on a loaded model. Calling it twice is harmless.
+    policy's distribution object is replaced, its state kept; parameters, save and load are untouched. So is training,
+    to the bit, unless stored actions saturate: those PPO and A2C then score by the mass that rounds to them. A
+    checkpoint does not hold the distribution: call this again on a loaded model. Calling it twice is harmless.
 
     Raises:
         TypeError: the policy has no squashed Gaussian.

@@ -11,7 +11,7 @@ from tanhlut import moments
 from tanhlut.distribution import refuse_overflow
 from tanhlut.eager import Method
 from tanhlut.errors import require
-from tanhlut.likelihood import log_likelihood, straight_through
+from tanhlut.likelihood import TANH, log_likelihood, straight_through, with_mass
 from tanhlut.lookup import mode
 from tanhlut.squash import wide
 
@@ -26,9 +26,8 @@ _SAFE = {
     dtype: torch.tensor(1.0 - torch.finfo(dtype).resolution, dtype=dtype).item()
     for dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 }
-# By how much its samples err besides their own rounding, in epsilons: what tanh's last digit may be off (measured on
-# CPUs), and with bounds the roundings of tanh x and of half·tanh x.
-_BLUR, _BLUR_OF_BOUNDS = 1.0 / 128.0, 0.75
+# With bounds, samples err also by the roundings of tanh x and of half·tanh x, in epsilons.
+_BOUNDS = 0.75
 
 
 class TanhNormal(_TanhNormal):
@@ -106,18 +105,11 @@ class TanhNormal(_TanhNormal):
     def log_prob(self, value: Tensor) -> Tensor:
         """log density of value, shape sample_shape + batch_shape, as stored: the same for the same numbers."""
         middle, half = self._affine()
-        eps = torch.finfo(self.loc.dtype).eps
-        blur = (_BLUR_OF_BOUNDS if isinstance(self._t, ComposeTransform) else _BLUR) * eps
+        blur = (_BOUNDS if isinstance(self._t, ComposeTransform) else TANH) * torch.finfo(self.loc.dtype).eps
         reach = self._reach.get(self.loc.dtype, 1.0)
-        normal = self.root_dist
-        parts, weight = log_likelihood(
-            value, normal.loc, normal.scale, middle - half, middle + half, reach=reach, blur=blur
-        )
-        coarse = weight > 0
-        theirs = super().log_prob(torch.where(coarse, middle.to(value.dtype), value))
-        for _ in self.event_shape:
-            parts, coarse = parts.sum(-1), coarse.any(-1)
-        return torch.where(coarse, parts, theirs)
+        loc, scale = self.root_dist.loc, self.root_dist.scale
+        parts, weight = log_likelihood(value, loc, scale, middle - half, middle + half, reach=reach, blur=blur)
+        return with_mass(super().log_prob, value, parts, weight, len(self.event_shape), middle)
 
     def rsample_and_log_prob(self, sample_shape: Any = ()) -> tuple[Tensor, Tensor]:
         """A sample and its log_prob as of storage, with pathwise gradients, those of TorchRL's."""
