@@ -48,7 +48,7 @@ def squashed_mode(
         source = _source(table, method, dtype, loc.device)
     if name == "eager" or method == "exact":
         table = None
-    elif table is None:
+    elif name == "cpu" and table is None:
         table = ModeTable.default()
     if not traced() and transformed():
         return cast(Tensor, _Transformable.apply(loc, scale, name, method, source, table))
@@ -62,9 +62,10 @@ def choose(loc: Tensor, scale: Tensor, method: Method, table: ModeTable | None, 
 
     Raises:
         ValueError: the backend that was asked for cannot serve them.
-        ImportError: it is not installed.
+        ImportError: it is not installed, or does not work on their device.
+        RuntimeError: a CUDA graph is being captured, and the gpu backend is not ready.
     """
-    if backend == "eager" or (backend == "auto" and loc.device.type not in ("cpu", "cuda")):
+    if backend == "eager" or (backend == "auto" and (loc.device.type not in ("cpu", "cuda") or traced())):
         return "eager"
     wanted: Name = ("gpu" if loc.is_cuda else "cpu") if backend == "auto" else cast(Name, backend)
     refusal = _refusal(loc, scale, method, table, wanted)
@@ -92,9 +93,28 @@ def gpu_missing() -> str | None:
         return "torch sees no CUDA device"
     try:
         from tanhlut import gpu  # noqa: F401
-    except ImportError as error:
-        return f"Triton cannot be imported ({error}): pip install 'tanhlut[gpu]'"
+    except Exception as error:  # a Triton of another age than torch fails in ways of its own
+        return f"Triton cannot be imported ({type(error).__name__}: {error}): pip install 'tanhlut[gpu]'"
     return None
+
+
+gpu_tried: dict[tuple[torch.device, torch.dtype], str | None] = {}
+
+
+def gpu_failure(device: torch.device, dtype: torch.dtype) -> str | None:
+    """Why the gpu backend cannot run here, or on this CUDA device, or None. The first question launches it once."""
+    missing = gpu_missing()
+    if missing is not None or device.type != "cuda":
+        return missing
+    key = device, dtype
+    if key not in gpu_tried:
+        from tanhlut import gpu
+
+        gpu_tried[key] = gpu.trial(device, dtype)
+    return gpu_tried[key]
+
+
+gpu_failure._dynamo_marked_constant = True  # type: ignore[attr-defined]  # as `_source` below
 
 
 def _source(table: ModeTable | None, method: Method, dtype: torch.dtype, device: torch.device) -> Source:
@@ -118,21 +138,28 @@ def _refusal(loc: Tensor, scale: Tensor, method: Method, table: ModeTable | None
     seen_through = wanted == "gpu" and torch.compiler.is_compiling()  # an operator that torch.compile knows
     if not seen_through and (traced() or any(type(x) not in (Tensor, torch.nn.Parameter) for x in (loc, scale))):
         return ValueError(f"backend {wanted!r} cannot be traced, nor serve tensor subclasses: use 'auto' or 'eager'")
-    if method != "exact" and table is not None and table.packed is None:
+    if method != "exact" and table is not None and not _readable(table):
         return ValueError(
             f"backend {wanted!r} needs a table whose cells divide quarter octaves equally, as `tablegen build` lays "
             "them out: use 'auto' or 'eager', or rebuild the table"
         )
     if wanted == "cpu" and not loc.is_cpu:
         return ValueError(f"backend 'cpu' serves CPU tensors, these are on {loc.device}: use 'auto' or move them")
-    missing = cpu_missing() if wanted == "cpu" else gpu_missing()
-    if missing is not None:
-        return ImportError(f"backend {wanted!r} cannot run here: {missing}")
     if wanted == "gpu" and loc.dtype == torch.float64:
         return ValueError("backend 'gpu' computes in float32 and would lose float64's digits: use 'auto' or 'eager'")
+    missing = cpu_missing() if wanted == "cpu" else gpu_failure(loc.device, loc.dtype)
+    if missing is not None:
+        return ImportError(f"backend {wanted!r} cannot run here: {missing}")
     if wanted == "gpu" and not loc.is_cuda and os.environ.get("TRITON_INTERPRET") != "1":
         return ValueError(f"backend 'gpu' serves CUDA tensors, these are on {loc.device}: use 'auto' or move them")
     return None
+
+
+def _readable(table: ModeTable) -> bool:
+    return table.packed is not None
+
+
+_readable._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def _evaluate(
@@ -140,12 +167,19 @@ def _evaluate(
 ) -> Tensor:
     if name == "eager":
         return eager.evaluate(loc, scale, method, source)
-    loc, scale = (tensor.resolve_neg().contiguous() for tensor in (loc, scale))
+    loc, scale = _in_memory(loc), _in_memory(scale)
     if name == "cpu":
         out = torch.empty_like(loc)
         launch(loc, scale, out, -1.0, 1.0, NO_TABLE.address if table is None else table.address, COMPILED.index(method))
         return out
     return on_gpu(loc, scale, method, table)
+
+
+def _in_memory(tensor: Tensor) -> Tensor:
+    """As kernels read it. The zeros of forward-mode differentiation have no memory, and get it by cloning only."""
+    if not torch.compiler.is_compiling() and tensor._is_zerotensor():
+        return tensor.clone()
+    return tensor.resolve_neg().contiguous()
 
 
 def on_gpu(
@@ -157,16 +191,17 @@ def on_gpu(
     high: float = 1.0,
     out: Tensor | None = None,
 ) -> Tensor:
-    """The gpu kernel on plain contiguous tensors of one shape, dtype and device."""
+    """The gpu kernel on plain contiguous tensors of one shape, dtype and device; by default on the shipped table."""
     from tanhlut import gpu
 
-    where = None if table is None else _device_table(table, loc.device)
+    where = None if method == "exact" else _device_table(table, loc.device)
     return gpu.mode(loc, scale, method, where, low, high, out)
 
 
-def _device_table(table: ModeTable, device: torch.device) -> "DeviceTable":
+def _device_table(table: ModeTable | None, device: torch.device) -> "DeviceTable":
     from tanhlut import gpu
 
+    table = ModeTable.default() if table is None else table
     assert table.packed is not None
     packed = table.packed
     return cast(gpu.DeviceTable, table.kept(("gpu", device), lambda: gpu.device_table(packed, device)))

@@ -1,56 +1,29 @@
-"""The GPU kernel: the three methods for float32, bfloat16 and float16, in one launch, by Triton.
+"""The GPU backend: launching `gpu_kernel`, the same arithmetic as `cpu`'s, where the tensors are.
 
-It is `cpu`'s arithmetic, operation for operation: fma where that has one, divisions rounded to nearest (`div_rn`;
-Triton's `/` is within 2 ulp only), nothing fused behind our back (`enable_fp_fusion=False`). So float32 has
-the CPU kernel's bits, and what is proven of those holds here. The formulas are explained there and in `equation`.
-
-No host sync, no branch on data, no allocation but the result: a CUDA graph can capture it. The table (1.1 MB, and
-16 KB of index) stays in the second-level cache; index loads hit the first.
+No host sync and no allocation but the result: a CUDA graph can capture it, once `warm` has compiled everything.
 
 BLOCK and WARPS are guesses that no hardware has judged yet: `scripts/bench --gpu` measures them.
 
-With TRITON_INTERPRET=1 Triton runs the same code on CPU tensors, which is how it is tested without a GPU. Triton is an
-optional dependency (torch's CUDA builds bring it): import this module only where `dispatch.gpu_missing` gives None.
+With TRITON_INTERPRET=1 Triton runs the same code on CPU tensors, which is how its numbers are tested without a GPU; how
+it is launched is tested with a driver that does nothing. Triton is an optional dependency (torch's CUDA builds bring
+it): import this module only where `dispatch.gpu_missing` gives None.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import triton
-import triton.language as tl
 from torch import Tensor
-from torch.library import triton_op, wrap_triton
+from torch.library import custom_op
 
-from tanhlut import coefficients, equation, packed
-from tanhlut.coefficients import SINGLE
+from tanhlut import packed
 from tanhlut.eager import COMPILED, Method
+from tanhlut.gpu_kernel import ALIGNMENT, aligned_kernel, any_kernel
 from tanhlut.packed import Packed
 
 BLOCK, WARPS = 512, 4
-
-INTERPRETED: bool = triton.knobs.runtime.interpret
-
-_LOC_SATURATION, _SCALE_SATURATION = tl.constexpr(SINGLE.loc_saturation), tl.constexpr(SINGLE.scale_saturation)
-_SEAM, _NAN = tl.constexpr(equation.SEAM), tl.constexpr(float("nan"))
-_N0, _N1, _N2 = (tl.constexpr(c) for c in SINGLE.numerator)
-_Q0, _Q1, _Q2, _Q3 = (tl.constexpr(c) for c in SINGLE.denominator)
-_E0, _E1, _E2, _E3, _E4, _E5 = (tl.constexpr(c) for c in SINGLE.exp2)
-_EXP_HIGH, _EXP_LOW, _ROUNDER = (tl.constexpr(c) for c in (SINGLE.exp_high, SINGLE.exp_low, SINGLE.rounder))
-_MANTISSA = tl.constexpr(SINGLE.mantissa_bits)
-_INVERSE_ROOT, _INVERSE_CUBE_ROOT = (
-    tl.constexpr(coefficients.INVERSE_ROOT),
-    tl.constexpr(coefficients.INVERSE_CUBE_ROOT),
-)
-_SMALLEST_CUBE = tl.constexpr(coefficients.SMALLEST_CUBE)
-_THIRD, _TWO_THIRDS, _FOUR_THIRDS = tl.constexpr(1 / 3), tl.constexpr(2 / 3), tl.constexpr(4 / 3)
-_KEY_SHIFT, _PLACE_MASK = tl.constexpr(packed.KEY_SHIFT), tl.constexpr(packed.PLACE_MASK)
-_LOC_KEYS, _DELTA_KEYS = tl.constexpr(packed.KEYS // 2 - 1), tl.constexpr(packed.KEYS - 1)
-_CELL_SHIFT, _REST_SHIFT = tl.constexpr(packed.CELL_SHIFT), tl.constexpr(packed.REST_SHIFT)
-_SPAN_SHIFT = tl.constexpr(32 - packed.REST_SHIFT)
-_UNIT, _SPAN_UNIT = tl.constexpr(packed.UNIT), tl.constexpr(packed.UNIT * 2.0**-packed.KEY_SHIFT)
-_BILINEAR, _REFINED, _EXACT = (tl.constexpr(number) for number in range(3))
-_SIGN = tl.constexpr(-(2**31))
 
 
 class DeviceTable(NamedTuple):
@@ -65,10 +38,16 @@ class DeviceTable(NamedTuple):
 
 
 def device_table(table: Packed, device: torch.device) -> DeviceTable:
-    """Copy a table to a device."""
-    loc_index, delta_index, values = (
-        torch.from_numpy(array.copy()).to(device) for array in (table.loc_index, table.delta_index, table.values)
-    )
+    """Copy a table to a device.
+
+    Raises:
+        RuntimeError: a CUDA graph is being captured there.
+    """
+    with _current(device), torch.inference_mode(False):
+        _refuse_capture(device)
+        loc_index, delta_index, values = (
+            torch.from_numpy(array.copy()).to(device) for array in (table.loc_index, table.delta_index, table.values)
+        )
     first_loc, last_loc, first_delta, last_delta = table.ends.tolist()
     return DeviceTable(
         loc_index,
@@ -92,24 +71,85 @@ def mode(
     """The mode of contiguous tensors of one shape, dtype (float32, bfloat16, float16) and device, on [low, high].
 
     `out`, contiguous and apart from them, is written if given. `table` is not needed for "exact".
+
+    Raises:
+        RuntimeError: a CUDA graph is being captured, and nothing has compiled this before.
     """
     table = _no_table(loc.device) if table is None else table
     numbers = [*table.ends, *table.bounds, low, high]
-    if out is None and not INTERPRETED and torch.compiler.is_compiling():
+    if out is None and torch.compiler.is_compiling():
         result: Tensor = _operator(loc, scale, *table[:3], numbers, COMPILED.index(method), table.bounded)
         return result
     out = torch.empty_like(loc) if out is None else out
-    _launch(_kernel, out, loc, scale, *table[:3], numbers, COMPILED.index(method), table.bounded)
+    _launch(out, loc, scale, *table[:3], numbers, COMPILED.index(method), table.bounded)
     return out
 
 
+def trial(device: torch.device, dtype: torch.dtype) -> str | None:
+    """Compile and launch on one element, and tell why that fails, or None: no C compiler, a GPU too old, …
+
+    Raises:
+        RuntimeError: a CUDA graph is being captured. And whatever is no fault of Triton's: no memory left; an error
+            of an earlier kernel, which CUDA reports to whoever asks next.
+    """
+    one = torch.ones(1, dtype=dtype, device=device)
+    with _current(device):
+        _refuse_capture(device)
+        table = _no_table(device)
+        try:
+            mode(one, one, "exact", table)
+        except Exception as error:
+            if isinstance(error, MemoryError) or "out of memory" in str(error):
+                raise
+            torch.cuda.synchronize(device)
+            said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            return (
+                f"Triton cannot compile and launch {str(dtype).removeprefix('torch.')} on {device} ({said}): it needs "
+                "a C compiler, Python's headers and a GPU that it supports"
+            )
+    return None
+
+
+def warm(device: torch.device, dtype: torch.dtype) -> None:
+    """Compile and load every kernel: no later launch on the device has to, whatever the length, layout or table."""
+    samples = torch.ones(ALIGNMENT, dtype=dtype, device=device), torch.ones(1, dtype=dtype, device=device)
+    for method in COMPILED:
+        for bounded in (False,) if method == "exact" else (False, True):
+            for sample in samples:
+                mode(sample, sample, method, _no_table(device)._replace(bounded=bounded))
+
+
 @cache
-def _no_table(device: torch.device) -> DeviceTable:
+def _kept_no_table(device: torch.device) -> DeviceTable:
     return device_table(packed.NO_TABLE, device)
 
 
+def _no_table(device: torch.device) -> DeviceTable:
+    return _kept_no_table(device)
+
+
+_no_table._dynamo_marked_constant = True  # type: ignore[attr-defined]  # see `dispatch`
+
+
+def _current(device: torch.device) -> AbstractContextManager[object]:
+    """Triton launches on the current device, wherever the tensors are."""
+    here = device.type != "cuda" or device.index == torch.cuda.current_device()
+    return nullcontext() if here else torch.cuda.device(device)
+
+
+def _refuse_capture(device: torch.device) -> None:
+    """Compiling, loading a kernel and copying from the host are impossible while a CUDA graph is being captured."""
+    if device.type == "cuda" and torch.cuda.is_current_stream_capturing():
+        raise RuntimeError(
+            f"the gpu backend is not ready on {device}, and a CUDA graph is being captured: before the capture call "
+            "tanhlut.warmup() there, and `mode` once with a table of your own"
+        )
+
+
+_launched: set[tuple[object, ...]] = set()
+
+
 def _launch(
-    kernel: Any,
     out: Tensor,
     loc: Tensor,
     scale: Tensor,
@@ -121,18 +161,32 @@ def _launch(
     bounded: bool,
 ) -> None:
     n = loc.numel()
-    if n:
-        grid = (triton.cdiv(n, BLOCK),)
-        options = {} if INTERPRETED else {"num_warps": WARPS, "enable_fp_fusion": False}
-        kernel[grid](
+    if n == 0:
+        return
+    aligned = (n | loc.data_ptr() | scale.data_ptr() | out.data_ptr()) % ALIGNMENT == 0
+    kernel = (aligned_kernel if aligned else any_kernel)[(triton.cdiv(n, BLOCK),)]
+    variant = loc.device, loc.dtype, method, bounded, aligned
+    with _current(loc.device):
+        if variant not in _launched:
+            _refuse_capture(loc.device)
+        kernel(
             *(loc, scale, out, n, loc_index, delta_index, values, values.shape[1]),
             *numbers,
             *(method, bounded, BLOCK),
-            **options,
+            num_warps=WARPS,
+            enable_fp_fusion=False,
         )
+    _launched.add(variant)
 
 
-@triton_op("tanhlut::mode", mutates_args=())
+# Opaque to torch.compile, unlike a `triton_op`: Inductor would write a launcher of its own, without `enable_fp_fusion`,
+# and the bits would be others.
+@custom_op(
+    "tanhlut::mode",
+    mutates_args=(),
+    schema="(Tensor loc, Tensor scale, Tensor loc_index, Tensor delta_index, Tensor values, float[] numbers, "
+    "int method, bool bounded) -> Tensor",
+)
 def _operator(
     loc: Tensor,
     scale: Tensor,
@@ -143,145 +197,12 @@ def _operator(
     method: int,
     bounded: bool,
 ) -> Tensor:
-    """The same as an operator that torch.compile sees through."""
+    """The same as an operator for torch.compile."""
     out = torch.empty_like(loc)
-    _launch(wrap_triton(_kernel), out, loc, scale, loc_index, delta_index, values, numbers, method, bounded)
+    _launch(out, loc, scale, loc_index, delta_index, values, numbers, method, bounded)
     return out
 
 
-@triton.jit
-def _at_most(x, most):
-    return tl.where(x > most, most, x)  # NaN stays
-
-
-@triton.jit
-def _at_least(x, least):
-    return tl.where(x < least, least, x)
-
-
-@triton.jit
-def _step(y, m, s, delta):
-    x = tl.fma(s, y, m)
-    z = x * x
-    near = x <= _SEAM
-    rounded = tl.fma(x, _EXP_HIGH, _ROUNDER)
-    f = tl.fma(x, _EXP_LOW, tl.fma(x, _EXP_HIGH, -(rounded - _ROUNDER)))
-    power = tl.fma(tl.fma(tl.fma(tl.fma(tl.fma(f, _E0, _E1), f, _E2), f, _E3), f, _E4), f, _E5)
-    exponent = rounded.to(tl.int32, bitcast=True) << _MANTISSA
-    e = (power.to(tl.int32, bitcast=True) + exponent).to(tl.float32, bitcast=True)
-    above = z * tl.fma(tl.fma(z, _N0, _N1), z, _N2)
-    below = tl.fma(tl.fma(tl.fma(z, _Q0, _Q1), z, _Q2), z, _Q3)
-    ratio = tl.div_rn(tl.where(near, above, e + e), tl.where(near, below, 1.0 + e))
-    gap = x * ratio
-    t = tl.where(near, x - gap, 1.0 - ratio)
-    slope = tl.where(near, 1.0 - t, ratio) * (1.0 + t)
-    h = tl.where(near, tl.fma(delta, t, m) - gap, s * (t - y))
-    d = tl.fma(t, t, -(delta * slope))
-    step = tl.div_rn(h, tl.fma(d, d, (h * s) * (t * slope))) * d
-    return _at_least(_at_most(tl.fma(slope * step, tl.fma(-t, step, 1.0), t), 1.0), 0.0)
-
-
-@triton.jit
-def _inverse_root(x):
-    y = (-(x.to(tl.int32, bitcast=True) >> 1) + _INVERSE_ROOT).to(tl.float32, bitcast=True)
-    return y * tl.fma(-(0.5 * x) * y, y, 1.5)
-
-
-@triton.jit
-def _inverse_cube_root(x):
-    third = (x.to(tl.int32, bitcast=True).to(tl.float32) * _THIRD).to(tl.int32)
-    y = (-third + _INVERSE_CUBE_ROOT).to(tl.float32, bitcast=True)
-    return y * tl.fma(-(_THIRD * x) * (y * y), y, _FOUR_THIRDS)
-
-
-@triton.jit
-def _closed_form(m, delta):
-    a, cube = 3.0 * tl.abs(delta), 3.0 * m
-    w2 = cube * _inverse_cube_root(_at_least(cube, _SMALLEST_CUBE))
-    q = tl.fma(a, _TWO_THIRDS, w2)
-    inverse = _inverse_root(w2 + a)
-    square = tl.fma(cube, inverse, a)
-    scale = inverse * inverse
-    n = cube * (q * scale)
-    d = tl.fma(a, q, w2 * w2) * scale
-    above = delta > 0.0
-    top = tl.where(above, square, n)
-    return top * _inverse_root(tl.fma(top, top, tl.where(above, square, d * d)))
-
-
-@triton.jit
-def _position(x, keys: tl.constexpr, index):
-    word = x.to(tl.int32, bitcast=True)
-    entry = tl.load(index + ((word >> _KEY_SHIFT) & keys))
-    rest = ((entry >> _REST_SHIFT) & 15).to(tl.float32) * _UNIT
-    span = ((entry << _SPAN_SHIFT) >> _SPAN_SHIFT).to(tl.float32) * _SPAN_UNIT
-    place = (word & _PLACE_MASK).to(tl.float32)
-    whole = tl.floor(tl.fma(place, span, rest))
-    return ((entry >> _CELL_SHIFT) & 0xFFFF) + whole.to(tl.int32), tl.fma(place, span, rest - whole)
-
-
-@triton.jit
-def _interpolate(m, delta, loc_index, delta_index, values, row, first_loc, last_loc, first_delta, last_delta):
-    line, weight = _position(_at_most(m, last_loc), _LOC_KEYS, loc_index)
-    u = tl.where(m < first_loc, m * tl.div_rn(1.0, first_loc), weight)
-    column, v = _position(_at_least(_at_most(delta, last_delta), first_delta), _DELTA_KEYS, delta_index)
-    v += (delta - delta) + (m - m)  # a NaN stays one
-    corner = values + (line * row + column)
-    y00, y01, y10, y11 = tl.load(corner), tl.load(corner + 1), tl.load(corner + row), tl.load(corner + row + 1)
-    y0 = tl.fma(y01 - y00, v, y00)
-    y1 = tl.fma(y11 - y10, v, y10)
-    return _at_least(tl.fma(y1 - y0, u, y0), 0.0)
-
-
-@triton.jit
-def _kernel(
-    loc_pointer,
-    scale_pointer,
-    out_pointer,
-    n,
-    loc_index,
-    delta_index,
-    values,
-    row,
-    first_loc,
-    last_loc,
-    first_delta,
-    last_delta,
-    loc_max,
-    scale_min,
-    scale_max,
-    low,
-    high,
-    METHOD: tl.constexpr,  # noqa: N803, Triton's custom for what a kernel is specialised by
-    BOUNDED: tl.constexpr,  # noqa: N803
-    BLOCK: tl.constexpr,  # noqa: N803
-):
-    element = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    mask = element < n
-    loc = tl.load(loc_pointer + element, mask=mask, other=0.0).to(tl.float32)
-    scale = tl.load(scale_pointer + element, mask=mask, other=1.0).to(tl.float32)
-    m = _at_most(tl.abs(loc), _LOC_SATURATION)
-    sigma = _at_most(tl.where(scale < 0.0, _NAN, scale), _SCALE_SATURATION)
-    s = (sigma + sigma) * sigma
-    delta = tl.fma(sigma + sigma, sigma, -1.0)
-    if METHOD == _EXACT:
-        y = _closed_form(m, delta)
-    else:
-        y = _interpolate(m, delta, loc_index, delta_index, values, row, first_loc, last_loc, first_delta, last_delta)
-    if BOUNDED:
-        inside = (tl.abs(loc) <= loc_max) & (scale >= scale_min) & (scale <= scale_max)
-        table_value = y
-        y = tl.where(inside, y, _closed_form(m, delta))
-        y = _step(_step(y, m, s, delta), m, s, delta)
-        if METHOD == _BILINEAR:
-            y = tl.where(inside, table_value, y)
-    else:
-        if METHOD != _BILINEAR:
-            y = _step(y, m, s, delta)
-        if METHOD == _EXACT:
-            y = _step(y, m, s, delta)
-    y = (y.to(tl.int32, bitcast=True) | (loc.to(tl.int32, bitcast=True) & _SIGN)).to(tl.float32, bitcast=True)
-    half = 0.5 * high - 0.5 * low
-    middle = -(-0.5 * low + -0.5 * high)
-    y = _at_most(_at_least(half * y + middle, low), high)
-    tl.store(out_pointer + element, y.to(out_pointer.dtype.element_ty), mask=mask)
+@_operator.register_fake
+def _shape(loc: Tensor, *rest: object) -> Tensor:
+    return torch.empty_like(loc)

@@ -63,7 +63,8 @@ def quick(
     kind, number = type(loc), _METHODS.get(method)
     if kind is not type(scale) or number is None:
         return None
-    if backend not in _ON_CPU or (_number is None and not _load()):
+    # A call for another device must not load the kernels for the CPU.
+    if backend not in _ON_CPU or (_number is None and ((kind is Tensor and not loc.is_cpu) or not _load())):
         return _cuda(loc, scale, low, high, method, table, backend, out) if kind is Tensor else None
     address = _no_table if number == _EXACT else _default_address if table is None else table.address
     if not address:  # a table that the kernel cannot read
@@ -152,14 +153,15 @@ def _cuda(
         or not (loc.is_contiguous() and scale.is_contiguous())
         or loc.is_neg()
         or scale.is_neg()
+        or loc._is_zerotensor()
+        or scale._is_zerotensor()
         or (out is not None and not _fits(out, loc, scale))
-        or dispatch.gpu_missing() is not None
+        or dispatch.gpu_failure(loc.device, loc.dtype) is not None
     ):
         return None
-    if method == "exact":
-        return dispatch.on_gpu(loc, scale, method, None, low, high, out)
-    table = ModeTable.default() if table is None else table
-    return None if table.packed is None else dispatch.on_gpu(loc, scale, method, table, low, high, out)
+    if method != "exact" and table is not None and table.packed is None:
+        return None
+    return dispatch.on_gpu(loc, scale, method, table, low, high, out)
 
 
 def _fits(out: Any, loc: Tensor, scale: Tensor) -> bool:

@@ -1,0 +1,280 @@
+"""How the gpu backend launches, without a GPU: see `fake_gpu`. `test_gpu_launch.py` runs it in a process of its own."""
+
+import itertools
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import triton
+
+import fake_gpu
+from conftest import table_named
+from tanhlut import ModeTable, backends, dispatch, gpu, mode, warmup
+from tanhlut.eager import COMPILED
+
+DTYPES = [torch.float32, torch.bfloat16, torch.float16]
+_devices = itertools.count()
+
+
+@pytest.fixture
+def driver(monkeypatch: pytest.MonkeyPatch) -> Iterator[fake_gpu.Driver]:
+    """Its current device is one that nothing has seen before."""
+    driver = fake_gpu.Driver(next(_devices))
+    fake_gpu.install(driver, monkeypatch)
+    dispatch.gpu_missing.cache_clear()
+    with fake_gpu.Cuda(driver):
+        yield driver
+
+
+def arguments(
+    n: int = 5, dtype: torch.dtype = torch.float32, shifts: tuple[int, ...] = (0, 0), device: str = "cuda"
+) -> list[torch.Tensor]:
+    """loc, scale, …, each so many elements behind an aligned address."""
+    return [torch.rand(n + shift, device=device).to(dtype)[shift:] for shift in shifts]
+
+
+def test_a_call_on_another_device_leaves_the_cpu_kernels_alone(driver: fake_gpu.Driver) -> None:
+    assert "tanhlut.cpu" not in sys.modules
+    loc, scale = arguments()
+    assert torch.equal(mode(loc, scale), loc + 2 * scale)
+    mode(loc.double(), scale.double())
+    mode(torch.empty(3, device="meta"), torch.empty(3, device="meta"))
+    for backend in ("auto", "gpu"):
+        mode(loc, 0.5, backend=backend)
+    assert len([launch for launch in driver.launches if launch.grid == (1, 1, 1)]) == 4  # one of them to try it out
+    assert "tanhlut.cpu" not in sys.modules
+
+
+@pytest.mark.parametrize("method", COMPILED)
+def test_after_warmup_nothing_compiles_and_nothing_is_copied(method: Any, driver: fake_gpu.Driver) -> None:
+    """Whatever the length, the alignment, the dtype, the table; also while a graph is being captured."""
+    warmup()
+    bounded = table_named("narrow")
+    mode(*arguments(), method=method, table=bounded)
+    loaded, copies = driver.loaded, driver.copies
+    driver.launches.clear()
+    driver.capturing = True
+    calls = 0
+    lengths = (1, 2, 15, 16, 17, 48, 512, 1000, 4096)
+    for dtype, n, table in itertools.product(DTYPES, lengths, (None, bounded)):
+        for shifts in ((0, 0, 0), (1, 0, 0), (0, 3, 0), (0, 0, 1), (1, 1, 1), (8, 8, 8)):
+            loc, scale, out = arguments(n, dtype, shifts)
+            mode(loc, scale, method=method, table=table, out=out)
+            assert torch.equal(out, loc + 2 * scale)
+            calls += 1
+    assert (len(driver.launches), driver.loaded, driver.copies) == (calls, loaded, copies)
+    for launch in driver.launches:
+        assert not launch.metadata.enable_fp_fusion
+        assert launch.arguments["METHOD"] == COMPILED.index(method)
+        assert launch.arguments["values"].place.index == driver.current
+
+
+def test_zeros_that_have_no_memory_are_given_some(driver: fake_gpu.Driver) -> None:
+    loc, scale = torch._efficientzerotensor(5, device="cuda"), arguments()[1]
+    for pair in ((loc, scale), (scale, loc)):
+        mode(*pair)
+        for name in ("loc_pointer", "scale_pointer"):
+            assert driver.launches[-1].arguments[name].data_ptr()
+
+
+def test_what_is_aligned_is_read_sixteen_bytes_at_once(driver: fake_gpu.Driver) -> None:
+    def wide(loc: torch.Tensor, scale: torch.Tensor) -> bool:
+        mode(loc, scale)
+        return "tt.divisibility = 16" in driver.launches[-1].ttir
+
+    assert wide(*arguments(64))
+    assert not wide(*arguments(63))
+    assert not wide(*arguments(64, shifts=(1, 0)))
+
+
+def test_more_than_two_to_the_31_elements(driver: fake_gpu.Driver, tmp_path: Path) -> None:
+    """No kernel of their own, and no index that overflows. The tensors are holes in files."""
+    warmup()
+    loaded, n = driver.loaded, (1 << 31) + 16
+    tensors = []
+    for name in ("loc", "scale", "out"):
+        with open(tmp_path / name, "wb") as file:
+            file.truncate(2 * n)
+        tensors.append(torch.from_file(str(tmp_path / name), shared=True, size=n, dtype=torch.float16))
+        tensors[-1].place = torch.device("cuda", driver.current)  # type: ignore[attr-defined]
+    mode(*tensors[:2], out=tensors[2])
+    launch = driver.launches[-1]
+    assert launch.arguments["n"] == n
+    assert launch.grid == ((1 << 31) // gpu.BLOCK + 1, 1, 1)
+    assert launch.signature["n"] == "i64"
+    assert f"tensor<{gpu.BLOCK}x!tt.ptr<f16>>, tensor<{gpu.BLOCK}xi64>" in launch.ttir
+    assert driver.loaded == loaded
+
+
+def test_the_tensors_device_becomes_the_current_one(driver: fake_gpu.Driver) -> None:
+    here, there = driver.current, next(_devices)
+    for road in (
+        lambda a, b: mode(a, b),
+        lambda a, b: mode(a, b, -2.0, torch.tensor(3.0)),
+        lambda a, b: mode(a.bfloat16(), b),
+    ):
+        driver.launches.clear()
+        result = road(*arguments(device=f"cuda:{there}"))
+        assert result.device == torch.device("cuda", there)
+        assert {launch.device for launch in driver.launches} == {there}
+        assert driver.launches[-1].arguments["values"].place.index == there
+        assert driver.current == here
+    driver.launches.clear()
+    assert "gpu" in warmup(device=next(_devices))
+    assert {launch.device for launch in driver.launches} == {there + 1}
+    assert driver.current == here
+    with pytest.raises(ValueError, match="'cpu' is not a CUDA device"):
+        warmup(device="cpu")
+
+
+def test_a_capture_that_comes_too_early_is_told_so(driver: fake_gpu.Driver) -> None:
+    """Whatever is missing: Triton's trial, the table, a kernel. Nothing of it is remembered as a failure."""
+
+    def too_early(*arguments: torch.Tensor, **options: Any) -> None:
+        driver.capturing = True
+        for backend in ("auto", "gpu"):
+            with pytest.raises(RuntimeError, match=r"^the gpu backend is not ready on cuda:\d+, .*tanhlut\.warmup\(\)"):
+                mode(*arguments, backend=backend, **options)
+        driver.capturing = False
+
+    loc, scale = arguments()
+    too_early(loc, scale)
+    mode(loc, scale, method="exact")
+    too_early(loc, scale)
+    mode(loc, scale)
+    too_early(loc, scale, method="bilinear")
+    too_early(*arguments(16))
+    too_early(loc.bfloat16(), scale.bfloat16())
+    driver.capturing = True
+    assert torch.equal(mode(loc, scale), loc + 2 * scale)
+
+
+FAULTS = [
+    RuntimeError("Failed to find C compiler. Please specify via CC environment variable."),
+    subprocess.CalledProcessError(1, ["gcc", "launcher.c"]),
+    NotImplementedError("PTX\nof an architecture\nthat is too old"),
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)
+def test_auto_falls_back_where_the_kernel_cannot_be_launched(fault: Exception, driver: fake_gpu.Driver) -> None:
+    tries = []
+
+    def fail(source: Any) -> None:
+        tries.append(source)
+        raise fault
+
+    driver.fault = fail
+    loc, scale = arguments(1000)
+    for _ in range(3):
+        result = mode(loc, scale)
+        assert result.device == loc.device
+        assert torch.equal(result.cpu(), mode(loc.cpu(), scale.cpu(), backend="eager"))
+    assert len(tries) == 1
+    said = " ".join(str(fault).split())
+    with pytest.raises(ImportError, match=r"^backend 'gpu' cannot run here: .*supports$") as raised:
+        mode(loc, scale, backend="gpu")
+    found = backends()["gpu"]
+    assert not found.available
+    assert said in found.reason
+    assert said in str(raised.value)
+    with pytest.raises(ImportError, match="cannot run here"):
+        warmup(device="cuda")
+    assert "gpu" not in warmup()
+    driver.fault = lambda source: None
+    driver.current = next(_devices)  # another GPU in the same machine
+    assert torch.equal(mode(*(twin := arguments())), twin[0] + 2 * twin[1])
+    assert backends()["gpu"].available
+    assert f"cuda:{loc.device.index}" in backends()["gpu"].reason
+
+
+def test_a_fault_that_is_not_tritons_is_raised_and_forgotten(
+    driver: fake_gpu.Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No memory left, an interrupt, an error of an earlier kernel: nothing that speaks against the device."""
+    loc, scale = arguments()
+
+    def raising(fault: BaseException) -> Any:
+        def fail(*source: Any) -> None:
+            raise fault
+
+        return fail
+
+    for fault in (
+        torch.OutOfMemoryError("CUDA out of memory."),
+        RuntimeError("Triton Error [CUDA]: out of memory"),
+        MemoryError(),
+        KeyboardInterrupt(),
+    ):
+        driver.fault = raising(fault)
+        for backend in ("auto", "gpu"):
+            with pytest.raises(type(fault)):
+                mode(loc, scale, backend=backend)
+    earlier = RuntimeError("CUDA error: device-side assert triggered")
+    driver.fault = raising(RuntimeError("Triton Error [CUDA]: device-side assert triggered"))
+    monkeypatch.setattr(torch.cuda, "synchronize", raising(earlier))
+    with pytest.raises(RuntimeError, match="CUDA error: device-side assert"):
+        mode(loc, scale)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device=None: None)
+    driver.fault = lambda source: None
+    assert torch.equal(mode(loc, scale), loc + 2 * scale)
+
+
+def test_a_device_without_bfloat16_computes_it_in_float32(driver: fake_gpu.Driver) -> None:
+    def fault(source: Any) -> None:
+        if "*bf16" in source.signature.values():
+            raise RuntimeError("Feature '.bf16' requires .target sm_80 or higher")
+
+    driver.fault = fault
+    assert "gpu" in warmup()
+    loc, scale = arguments(20, torch.bfloat16)
+    for backend in ("auto", "gpu"):
+        driver.launches.clear()
+        result = mode(loc, scale, backend=backend)
+        assert torch.equal(result, (loc.float() + 2 * scale.float()).bfloat16())
+        assert driver.launches[-1].signature["loc_pointer"] == "*fp32"
+    assert backends()["gpu"].available
+    assert "sm_80" in backends()["gpu"].reason
+
+
+def test_a_triton_that_cannot_be_imported(driver: fake_gpu.Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    loc, scale = arguments()
+    monkeypatch.setitem(sys.modules, "tanhlut.gpu", None)
+    monkeypatch.delattr(sys.modules["tanhlut"], "gpu")
+    dispatch.gpu_missing.cache_clear()
+    assert torch.equal(mode(loc, scale).cpu(), mode(loc.cpu(), scale.cpu(), backend="eager"))
+    with pytest.raises(ImportError, match=r"pip install 'tanhlut\[gpu\]'"):
+        mode(loc, scale, backend="gpu")
+    assert "Triton cannot be imported" in backends()["gpu"].reason
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's compiler warns about torch
+def test_the_module_that_inductor_writes_launches_the_same_way() -> None:
+    """On CPU tensors, which the driver does not mind, so that Inductor's own code runs too."""
+    from torch._inductor.utils import run_and_get_code
+
+    driver = fake_gpu.Driver(next(_devices))
+    triton.runtime.driver.set_active(driver)
+    packed = ModeTable.default().packed
+    assert packed is not None
+    table = gpu.device_table(packed, torch.device("cpu"))
+
+    def policy(loc: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+        return gpu.mode(loc * 3.0, scale, "refined", table) - 1.0
+
+    loc, scale = torch.randn(1000), torch.rand(1000)
+    no_graph_kept = (  # what was compiled before is no evidence
+        torch._inductor.config.patch(fx_graph_cache=False),
+        torch._functorch.config.patch(enable_autograd_cache=False),
+    )
+    with no_graph_kept[0], no_graph_kept[1]:
+        result, code = run_and_get_code(torch.compile(policy, fullgraph=True), loc, scale)
+    torch.testing.assert_close(result, loc * 3.0 + 2 * scale - 1.0)
+    assert "torch.ops.tanhlut.mode.default(" in "".join(code)
+    (launch,) = driver.launches
+    assert not launch.metadata.enable_fp_fusion
+    assert launch.metadata.num_warps == gpu.WARPS
