@@ -61,7 +61,8 @@ def mode(
             Python floats also scale < 0, and for Python-float bounds not low < high.
         TypeError: an unsupported kind, layout or dtype: complex, sparse, nested, quantised or masked arguments, objects
             that are no numbers, and a table that is not a `ModeTable`.
-        ImportError: a named backend that is not installed.
+        ImportError: a named backend that cannot run here; `tanhlut.backends` says why.
+        RuntimeError: a CUDA graph is being captured, and the gpu backend is not ready: see `tanhlut.warmup`.
     """
     if refine is not False:
         method = _refined(method, refine)

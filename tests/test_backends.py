@@ -112,6 +112,9 @@ def test_odd_memory_is_understood() -> None:
     frozen.flags.writeable = False
     with pytest.raises(ValueError, match="read-only"):
         mode(np.linspace(-1, 1, 50), np.full(50, 0.8), out=frozen)
+    nothing = torch._efficientzerotensor(3)  # has no memory
+    for pair in ((nothing, torch.ones(3)), (torch.ones(3), nothing)):
+        assert bits(mode(*pair)) == bits(mode(*(x.clone() for x in pair)))
     for shape in ((0,), (3, 0), ()):
         assert mode(torch.zeros(shape), torch.ones(shape)).shape == shape
         assert mode(np.zeros(shape), np.ones(shape)).shape == shape
