@@ -218,7 +218,11 @@ def launch(loc: Tensor, scale: Tensor, out: Tensor, low: float, high: float, add
     if n < parallel.THRESHOLD:
         kernel(a, b, c, 0, n, low, high, address, method)
     else:
-        parallel.run(lambda begin, end: kernel(a, b, c, begin, end, low, high, address, method), n)
+
+        def work(begin: int, end: int, _kept: object = (loc, scale, out)) -> None:  # as long as a thread may be in it
+            kernel(a, b, c, begin, end, low, high, address, method)
+
+        parallel.run(work, n)
 
 
 @cache

@@ -3,13 +3,22 @@
 Kernels release the interpreter's lock, so plain Python threads run them side by side; numba's own parallel layer is
 not safe when several threads or forked processes enter it. How many threads is torch's setting
 (`torch.set_num_threads`), so DataLoader workers, which set it to 1, stay on one. A forked child forgets its parent's
-pool, whose threads did not come along.
+threads, which did not come along.
+
+Arrays are worked off in pieces. A signal handler that raises (Ctrl-C, a timeout) is heard between two of them, and
+takes the pieces that are left away from the other threads. No thread is waited for that has not begun: whoever calls
+takes over what nobody has taken, so calls also end where threads cannot start, or no longer run at exit. Threads that
+wait here for work are no reason to go on for a process that ends.
 """
 
+import ctypes
 import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from _thread import start_new_thread
+from collections import deque
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain, repeat
+from queue import SimpleQueue
 
 import torch
 
@@ -18,7 +27,11 @@ import torch
 # 1.8 from 300 000.
 THRESHOLD = 1 << 16
 HEAD_START = 1 << 13
+PIECE = 1 << 21  # some 5 ms: what an interrupt waits for, and no less, since each piece waits for the lock anew
 _GRAIN = 1 << 10  # shares begin at multiples of it, so that no two threads write one cache line
+
+Work = Callable[[int, int], object]
+Pieces = deque[tuple[int, int]]
 
 
 def shares(n: int) -> list[tuple[int, int]]:
@@ -29,24 +42,104 @@ def shares(n: int) -> list[tuple[int, int]]:
     return [(0, first), *((begin, min(begin + size, n)) for begin in range(first, n, size))]
 
 
-def run(work: Callable[[int, int], object], n: int) -> None:
-    """work(begin, end) over all of 0 … n."""
-    first, *others = shares(n)
-    futures = []
+def run(work: Work, n: int) -> None:
+    """work(begin, end) over all of 0 … n. However it ends, no thread is in `work` any more."""
+    parts = [deque(_pieces(*share)) for share in shares(n)]
+    begun: list[_Gate] = []
+    failures: list[BaseException] = []
+    # Take all pieces away, then wait for the threads that have begun. This is one call into C, and signals wait for its
+    # end: in a loop of Python's, however often tried again, there is always a place where one more breaks out.
+    settle = partial(any, chain(map(deque.clear, parts), map(_acquire, begun, repeat(1))))
     try:
-        futures = [_pool(len(others)).submit(work, *share) for share in others]
-    except RuntimeError:  # the interpreter is shutting down and takes no new work
-        for share in others[len(futures) :]:
-            work(*share)
-    work(*first)
-    for future in futures:
-        future.result()
+        _pool.ask([partial(_help, work, part, begun, failures) for part in parts[1:]])
+        for part in parts:
+            _work_off(work, part)
+    finally:
+        settle()
+    if failures:
+        raise failures[0]
 
 
-@cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, thread_name_prefix="tanhlut")
+def _pieces(begin: int, end: int) -> Iterator[tuple[int, int]]:
+    return ((first, min(first + PIECE, end)) for first in range(begin, end, PIECE))
+
+
+def _work_off(work: Work, pieces: Pieces) -> None:
+    while pieces:
+        try:
+            piece = pieces.popleft()
+        except IndexError:  # another thread took the last
+            return
+        work(*piece)
+
+
+def _help(work: Work, pieces: Pieces, begun: list["_Gate"], failures: list[BaseException]) -> None:
+    """A thread's part. It says that it has begun before it takes a piece, so whoever takes the pieces away knows."""
+    gate = _Gate()
+    begun.append(gate)
+    try:
+        _work_off(work, pieces)
+    except BaseException as error:
+        failures.append(error)
+    finally:
+        _release(gate)
+
+
+_make = ctypes.PYFUNCTYPE(ctypes.c_void_p)(("PyThread_allocate_lock", ctypes.pythonapi))
+_free = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(("PyThread_free_lock", ctypes.pythonapi))
+_release = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(("PyThread_release_lock", ctypes.pythonapi))
+_acquire = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int)(("PyThread_acquire_lock", ctypes.pythonapi))
+
+
+class _Gate:
+    """A lock, held at first, that one waits for deaf to signals.
+
+    It is the interpreter's own, from C: waiting for one of Python's is interrupted, and torch's futures abort a process
+    that ends while a thread is in them.
+    """
+
+    def __init__(self) -> None:
+        self._as_parameter_ = _make()
+        if not self._as_parameter_:
+            raise MemoryError
+        _acquire(self, 1)
+
+    def __del__(self) -> None:
+        _free(self)
+
+
+class _Pool:
+    """Threads that take tasks in turn. They are Python's barest, whose start no signal can leave half done."""
+
+    def __init__(self) -> None:
+        self.tasks: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self.threads = 0
+
+    def ask(self, tasks: list[Callable[[], None]]) -> None:
+        """Have tasks done soon, or never where there are no threads."""
+        try:
+            while self.threads < len(tasks):
+                start_new_thread(_serve, (self.tasks,))
+                self.threads += 1  # if a signal comes before, there is one too many, never one too few
+        except RuntimeError:  # no room for a thread, or the interpreter is shutting down
+            if not self.threads:
+                return
+        for task in tasks:
+            self.tasks.put(task)
+
+
+def _serve(tasks: "SimpleQueue[Callable[[], None]]") -> None:
+    while True:
+        tasks.get()()
+
+
+_pool = _Pool()
+
+
+def _forget() -> None:
+    global _pool
+    _pool = _Pool()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool.cache_clear)
+    os.register_at_fork(after_in_child=_forget)
