@@ -20,7 +20,7 @@ from tanhlut.eager import COMPILED, NETWORK_METHODS, Method, Source
 from tanhlut.network import missing as no_network
 from tanhlut.packed import NO_TABLE
 from tanhlut.table import ModeTable
-from tanhlut.tracing import traced, transformed
+from tanhlut.tracing import fake_mode, faked, traced, transformed
 
 if TYPE_CHECKING:
     from tanhlut.gpu import DeviceTable
@@ -44,8 +44,12 @@ def squashed_mode(
     name = choose(loc, scale, method, table, backend)
     if name != "eager":
         source = None
-    elif method != "exact" and source is None:
-        source = _source(table, method, dtype, loc.device)
+    elif method != "exact":
+        fake = fake_mode(loc, scale)
+        if source is None:
+            source = _source(table, method, dtype, loc.device if fake is None else torch.device("cpu"))
+        if fake is not None:
+            source = faked(source, fake, loc.device)
     if name == "eager" or method == "exact":
         table = None
     elif name == "cpu" and table is None:

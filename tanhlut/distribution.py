@@ -12,7 +12,7 @@ from tanhlut.eager import Method
 from tanhlut.likelihood import log_likelihood, straight_through
 from tanhlut.lookup import mode
 from tanhlut.squash import Squash, wide
-from tanhlut.tracing import differentiated
+from tanhlut.tracing import differentiated, traced
 
 
 class TanhNormal(TransformedDistribution):
@@ -25,7 +25,7 @@ class TanhNormal(TransformedDistribution):
     Args:
         loc, scale: tensors or floats, broadcast to the batch shape; scale > 0.
         low, high: tensors or floats, low < high.
-        validate_args: as in torch.distributions.
+        validate_args: as in torch.distributions; by default off while torch is tracing, which cannot judge values.
         method, refine: how `mode` is computed, as in `tanhlut.mode`.
 
     Raises:
@@ -46,6 +46,8 @@ class TanhNormal(TransformedDistribution):
         method: Method = "refined",
         refine: bool = False,
     ) -> None:
+        if validate_args is None and traced():
+            validate_args = False  # a graph has no place for a decision on values
         base = Normal(loc, scale, validate_args=validate_args)
         refuse_overflow(base.loc.dtype, loc=loc, scale=scale, low=low, high=high)
         self._bounds = (low, high)
@@ -113,6 +115,15 @@ class TanhNormal(TransformedDistribution):
         """
         normal = 0.5 * math.log(2.0 * math.pi * math.e) + torch.log(self.scale)
         return normal + torch.log(self.squash.half) - 2.0 * moments.expected_log_cosh(self.loc, self.scale)
+
+    def rsample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008
+        """Samples, shape sample_shape + batch_shape, differentiable in loc, scale and bounds.
+
+        The noise is Normal's, from the same generator, but drawn by an operation that vmap can make different for each.
+        """
+        shape = self._extended_shape(sample_shape)
+        x = self.loc + torch.randn(shape, dtype=self.loc.dtype, device=self.loc.device) * self.scale
+        return cast(Tensor, self.squash(x))
 
     def log_prob(self, value: Tensor) -> Tensor:
         """log density at value ∈ [low, high], −inf outside (with validation on, ValueError).

@@ -40,18 +40,18 @@ class Axis(NamedTuple):
     splits: Tensor  # the n − 1 interior nodes
     origin: Tensor  # the n lower nodes of the cells
     per_width: Tensor  # 1 / (width of each cell)
-    end: Tensor  # the last node, 0-dim
+    end: Tensor  # the last node, (1,): torch.compile takes a 0-dim constant for a number that may change
 
     @classmethod
     def of(cls, nodes: NDArray[np.float64], dtype: torch.dtype, device: torch.device) -> "Axis":
         fine = torch.from_numpy(nodes.copy()).to(dtype)
         per_width = 1.0 / (fine[1:] - fine[:-1])
-        parts = (fine[1:-1].clone(), fine[:-1].clone(), per_width, fine[-1].clone())
+        parts = (fine[1:-1].clone(), fine[:-1].clone(), per_width, fine[-1:].clone())
         return cls(*(part.to(device) for part in parts))
 
     def locate(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(cell index, weight in [0, 1] of the cell's upper node) of 1-d x; clamped to the ends; NaN weighs NaN."""
-        x = torch.minimum(torch.maximum(x, self.origin[0]), self.end)
+        x = torch.minimum(torch.maximum(x, self.origin.select(0, 0)), self.end)
         cell = torch.bucketize(x, self.splits, right=True)
         return cell, (x - self.origin.index_select(0, cell)) * self.per_width.index_select(0, cell)
 

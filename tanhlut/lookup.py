@@ -20,7 +20,7 @@ from tanhlut.mlp import Layers
 from tanhlut.network import missing as no_network
 from tanhlut.shortcut import HIGH, LOW, quick
 from tanhlut.table import ModeTable
-from tanhlut.tracing import traced
+from tanhlut.tracing import fake_mode, faked, traced
 
 
 def mode(
@@ -121,8 +121,9 @@ def is_bimodal(loc: ArrayLike, scale: ArrayLike) -> Any:
 class ModeLookup(torch.nn.Module):
     """`mode` as a module with the table as buffers, for policies that move between devices, compile or export.
 
-    The buffers follow ``.to(device)`` but keep their precision under ``.half()`` and the like, and are not part of
-    ``state_dict``: a policy's checkpoint does not carry a table.
+    The buffers begin on the default device and follow ``.to(device)`` but keep their precision under ``.half()`` and
+    the like, and are not part of ``state_dict``: a policy's checkpoint does not carry a table. Their contents are
+    always the table's, also after ``.to_empty(device)`` of a module that was on the meta device.
 
     Args:
         table: a `ModeTable`, by default the shipped one; not used by ``method="exact"``.
@@ -144,16 +145,16 @@ class ModeLookup(torch.nn.Module):
             return
         self._table = table = ModeTable.default() if table is None else table
         self._error_bound = table.certificates[method].bound if method in table.certificates else None
-        if method in NETWORK_METHODS:
-            self._register_network(table)
-            return
-        self.bounds = table.bounds
-        self.columns = len(table.scale)
-        for dtype in (torch.float32, torch.float64):
-            grid = table.grid(dtype, torch.device("cpu"))
-            for name, part in zip(self._BUFFERS, (*grid.loc, *grid.delta), strict=True):
-                self.register_buffer(f"{name}_{_suffix(dtype)}", part.clone(), persistent=False)
-        self.register_buffer("values", grid.values.clone(), persistent=False)
+        if method not in NETWORK_METHODS:
+            self.bounds = table.bounds
+            self.columns = len(table.scale)
+        elif table.network is None:
+            raise no_network()
+        else:
+            self.layers = len(table.network.weights)
+        contents, device, fake = self._contents(), torch.empty(0).device, fake_mode()
+        for name, tensor in (contents if fake is None else faked(contents, fake, device)).items():
+            self.register_buffer(name, tensor.to(device, copy=True), persistent=False)
 
     def forward(self, loc: Tensor, scale: Tensor, low: Tensor | float = LOW, high: Tensor | float = HIGH) -> Tensor:
         """The mode of tensors loc, scale, as `mode` gives it."""
@@ -166,7 +167,8 @@ class ModeLookup(torch.nn.Module):
         (wide_loc, wide_scale, low_, high_), restore = unify(loc, scale, low, high)
         _check_numbers(scale, low, high)
         loc_, scale_ = cast(Tensor, wide_loc), cast(Tensor, wide_scale)
-        source = self._source(compute_dtype(loc_.dtype)) if traced() or not (loc_.is_cpu or loc_.is_cuda) else None
+        own = traced() or not (loc_.is_cpu or loc_.is_cuda)
+        source = self._source(compute_dtype(loc_.dtype), loc_.device) if own else None
         y = squashed_mode(loc_, scale_, self.method, self._table, "auto", source)
         return cast(Tensor, restore(_to_bounds(y, low_, high_).to(loc_.dtype)))
 
@@ -177,17 +179,32 @@ class ModeLookup(torch.nn.Module):
             raise ValueError(f"no bound is proven for method {self.method!r} on this table: see `tablegen verify`")
         return self._error_bound
 
-    def _register_network(self, table: ModeTable) -> None:
-        if table.network is None:
-            raise no_network()
-        layers = table.network.layers(torch.float32, torch.device("cpu"))
-        self.layers = len(layers.weights)
-        for name, tensors in zip(Layers._fields, layers, strict=True):
-            for k, tensor in enumerate(tensors):
-                self.register_buffer(f"{name}{k}", tensor.clone(), persistent=False)
+    def reset_parameters(self) -> None:
+        """Fill the buffers from the table again: deferred initialisation calls this after ``to_empty``."""
+        for name, tensor in self._contents().items():
+            self.get_buffer(name).copy_(tensor)
 
-    def _source(self, dtype: torch.dtype) -> Source:
-        if self.method == "exact":
+    def _contents(self) -> dict[str, Tensor]:
+        """What the buffers hold, by name; the tensors are the table's own."""
+        if self._table is None:
+            return {}
+        cpu = torch.device("cpu")
+        if self.method in NETWORK_METHODS:
+            assert self._table.network is not None
+            layers = self._table.network.layers(torch.float32, cpu)
+            parts = zip(Layers._fields, layers, strict=True)
+            return {f"{name}{k}": tensor for name, tensors in parts for k, tensor in enumerate(tensors)}
+        contents = {}
+        for dtype in (torch.float32, torch.float64):
+            grid = self._table.grid(dtype, cpu)
+            for name, part in zip(self._BUFFERS, (*grid.loc, *grid.delta), strict=True):
+                contents[f"{name}_{_suffix(dtype)}"] = part
+        return contents | {"values": grid.values}
+
+    def _source(self, dtype: torch.dtype, device: torch.device) -> Source:
+        """The buffers; None, which stands for the table itself, where there are none on the device."""
+        some = next(self.buffers(), None)
+        if some is None or some.device != device:
             return None
         if self.method in NETWORK_METHODS:
             names = ([f"{name}{k}" for k in range(self.layers)] for name in Layers._fields)
@@ -198,13 +215,14 @@ class ModeLookup(torch.nn.Module):
         return Grid(Axis(*parts[:half]), Axis(*parts[half:]), self.get_buffer("values"), self.columns, self.bounds)
 
     def _apply(self, fn: Any, recurse: bool = True) -> "ModeLookup":
-        """Let the table change device, never precision."""
-        dtypes = {name: buffer.dtype for name, buffer in self.named_buffers()}
-        originals = dict(self.named_buffers())
+        """Let the buffers change device, never precision nor contents: `fn` may well give memory with nothing in it."""
+        before = dict(self.named_buffers())
         super()._apply(fn, recurse)
-        for name, moved in list(self.named_buffers()):
-            if moved.dtype != dtypes[name]:
-                self._buffers[name] = originals[name].to(moved.device)
+        for name, tensor in self._contents().items():
+            moved = self.get_buffer(name).to(tensor.dtype)
+            if moved is not before[name] and type(moved) is Tensor:
+                moved.copy_(tensor)
+            self._buffers[name] = moved
         return self
 
     def extra_repr(self) -> str:

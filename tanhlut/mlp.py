@@ -55,7 +55,7 @@ def evaluate(m: Tensor, s: Tensor, delta: Tensor, layers: Layers) -> Tensor:
     at = chart(m, delta)
     y = at.base * (1.0 + forward(at.u, at.rho, layers))
     saturated = (m >= equation.LOC_SATURATION) | (s >= 2.0 * equation.SCALE_SATURATION**2)
-    return torch.where(saturated & ~torch.isnan(y), 1.0, y)
+    return torch.where(saturated & (y == y), 1.0, y)  # NaN stays
 
 
 def chart(m: Tensor, delta: Tensor) -> Chart:
@@ -86,6 +86,6 @@ def tree_sum(terms: Tensor) -> Tensor:
     """The sum over dimension 1 by halves: the first half and the second, an odd one left over for later."""
     while (n := terms.shape[1]) > 1:
         half = n // 2
-        sums = terms[:, :half] + terms[:, half : 2 * half]
-        terms = torch.cat([sums, terms[:, 2 * half :]], 1) if n % 2 else sums
+        sums = terms.narrow(1, 0, half) + terms.narrow(1, half, half)
+        terms = torch.cat([sums, terms.narrow(1, n - 1, 1)], 1) if n % 2 else sums
     return terms.squeeze(1)

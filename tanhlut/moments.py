@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 from tanhlut.eager import compute_dtype
-from tanhlut.tracing import traced, transformed
+from tanhlut.tracing import apart, traced
 
 SEAM = 1.0
 
@@ -41,7 +41,7 @@ def mean(loc: Tensor, scale: Tensor) -> Tensor:
     """E[tanh X], within [−1, 1]; broadcast shape, dtype of loc (half precision computed in float32)."""
     m, scale_ = _fold(loc, scale)
     offset, weight = _narrow(m, scale_)
-    narrow = torch.tanh(m[..., 0]) + (weight * offset).sum(-1)
+    narrow = torch.tanh(m.squeeze(-1)) + (weight * offset).sum(-1)
     return (torch.where(_is_narrow(scale_), narrow, 1.0 - _wide_complements(m, scale_)[0]) * _sign(loc)).to(loc.dtype)
 
 
@@ -60,7 +60,7 @@ def expected_log_cosh(loc: Tensor, scale: Tensor) -> Tensor:
     z, weight = _on_device(m.dtype, m.device, narrow=True)
     narrow = (weight * log_cosh(m + scale_.clamp(max=SEAM) * z)).sum(-1)
     x, toward, away = _wide(m, scale_)
-    m, sigma = m[..., 0], scale_.clamp(min=SEAM)[..., 0]
+    m, sigma = m.squeeze(-1), scale_.clamp(min=SEAM).squeeze(-1)
     u = m / (math.sqrt(2.0) * sigma)
     folded = sigma * math.sqrt(2.0 / math.pi) * torch.exp(-u * u) + m * torch.erf(u)  # E|X|
     wide = folded - math.log(2.0) + (torch.log1p(torch.exp(-2.0 * x)) * (toward + away)).sum(-1)
@@ -88,7 +88,7 @@ def _sign(loc: Tensor) -> Tensor:
 
 
 def _is_narrow(scale: Tensor) -> Tensor:
-    return scale[..., 0] <= SEAM
+    return scale.squeeze(-1) <= SEAM
 
 
 def _narrow(m: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
@@ -118,7 +118,7 @@ def _wide_complements(m: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
     x, toward, away = _wide(m, scale)
     e = torch.exp(-2.0 * x)
     r = 2.0 * e / (1.0 + e)
-    negative = torch.erfc(m / (math.sqrt(2.0) * scale.clamp(min=SEAM)))[..., 0]  # 2·P(X < 0)
+    negative = torch.erfc(m / (math.sqrt(2.0) * scale.clamp(min=SEAM))).squeeze(-1)  # 2·P(X < 0)
     first = negative + (r * (toward - away)).sum(-1)
     return first, 2.0 * negative + (r * r * toward - r * (4.0 - r) * away).sum(-1)
 
@@ -142,12 +142,11 @@ _kept: dict[tuple[torch.dtype, torch.device, bool], tuple[Tensor, Tensor]] = {}
 
 def _on_device(dtype: torch.dtype, device: torch.device, narrow: bool) -> tuple[Tensor, Tensor]:
     """Nodes and weights. Kept, since a copy to the device could not be captured in a CUDA graph."""
-    if traced() or transformed():
+    if traced():
         return _tensors(dtype, device, narrow)
     kept = _kept.get((dtype, device, narrow))
     if kept is None:
-        with torch.inference_mode(False):  # or else autograd could never use them
-            kept = _kept[dtype, device, narrow] = _tensors(dtype, device, narrow)
+        kept = _kept[dtype, device, narrow] = apart(lambda: _tensors(dtype, device, narrow))
     return kept
 
 

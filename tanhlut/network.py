@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tanhlut import schema
 from tanhlut.mlp import Layers
+from tanhlut.tracing import apart
 
 Floats = NDArray[np.float32]
 
@@ -69,7 +70,7 @@ class Network:
         """The network as tensors; made once for each pair."""
         key = dtype, device
         if key not in self._kept:
-            self._kept[key] = layers_of(self.weights, self.biases, dtype, device)
+            self._kept[key] = apart(lambda: layers_of(self.weights, self.biases, dtype, device))
         return self._kept[key]
 
     def __reduce__(self) -> tuple[Any, ...]:

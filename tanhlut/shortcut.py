@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch._C import _functorch, _get_tracing_state, _len_torch_dispatch_stack
+from torch._C import _is_torch_function_mode_enabled as _is_function_mode
 from torch.autograd import forward_ad
 
 from tanhlut import dispatch, parallel, tracing
@@ -81,6 +82,7 @@ def quick(
             or _transform() is not None
             or forward_ad._current_level >= 0
             or _get_tracing_state() is not None
+            or (_is_function_mode() and tracing.pre_dispatched())
             or not (loc.is_contiguous() and scale.is_contiguous())
             or loc.is_neg()
             or scale.is_neg()
@@ -181,8 +183,10 @@ def _fits(out: Any, loc: Tensor, scale: Tensor) -> bool:
 
 
 def _load() -> bool:
-    """Load the kernels and the default table, once. False where the cpu backend is missing."""
+    """Load the kernels and the default table, once. False where the cpu backend is missing, or now not to be asked."""
     global _number, _arrays32, _arrays64, _default_address
+    if tracing.traced():
+        return False
     kernels = dispatch.cpu_kernels()
     if kernels is None:
         return False

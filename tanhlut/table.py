@@ -22,6 +22,7 @@ from tanhlut.grid import Axis, Bounds, Grid, delta_nodes
 from tanhlut.network import Network
 from tanhlut.packed import Packed, pack
 from tanhlut.schema import Certificate
+from tanhlut.tracing import apart
 
 DEFAULT = "default.h5"
 
@@ -142,13 +143,13 @@ class ModeTable:
     def kept(self, key: object, make: Callable[[], object]) -> object:
         """`make()`, made once for each key and kept as long as the table: its forms for one backend or another."""
         if key not in self._kept:
-            self._kept[key] = make()
+            self._kept[key] = apart(make)
         return self._kept[key]
 
     @cached_property
     def packed(self) -> Packed | None:
         """The table for compiled backends; None where its axes are not laid out as they need it."""
-        return pack(self.loc, delta_nodes(self.scale), self.values, self.bounds)
+        return apart(lambda: pack(self.loc, delta_nodes(self.scale), self.values, self.bounds))
 
     @cached_property
     def address(self) -> int:

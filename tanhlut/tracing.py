@@ -1,14 +1,43 @@
-"""Whether torch is recording or transforming operations rather than running them."""
+"""Whether torch is recording or transforming operations rather than running them, and what is to be done about it.
+
+What is kept for later calls must not bear the marks of the call that made it: a fake tensor, one of a transform's, one
+of inference mode. So all that is kept is made by `apart`. And nothing large is imported while torch is tracing: export
+has Python's own `max` and `min` replaced meanwhile, which numba does not survive.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
-from torch._C import _functorch, _get_tracing_state, _len_torch_dispatch_stack
+from torch._C import (
+    _functorch,
+    _get_tracing_state,
+    _is_torch_function_mode_enabled,
+    _len_torch_dispatch_stack,
+)
+from torch._guards import detect_fake_mode
+from torch._ops import _len_torch_dispatch_stack_pre_dispatch
 from torch.autograd import forward_ad
+from torch.utils._pytree import tree_map_only
+
+T = TypeVar("T")
 
 
 def traced() -> bool:
     """Whether torch is recording operations: compile, export, fx, jit, fake tensors."""
-    return torch.compiler.is_compiling() or _len_torch_dispatch_stack() > 0 or _get_tracing_state() is not None
+    return (
+        torch.compiler.is_compiling()
+        or _len_torch_dispatch_stack() > 0
+        or _get_tracing_state() is not None
+        or pre_dispatched()
+    )
+
+
+def pre_dispatched() -> bool:
+    """Whether fx is recording above autograd; it then has a function mode too, which is quicker to ask for."""
+    return _is_torch_function_mode_enabled() and _len_torch_dispatch_stack_pre_dispatch() > 0
 
 
 def transformed() -> bool:
@@ -21,3 +50,30 @@ def differentiated(tensor: Tensor) -> bool:
     return tensor.requires_grad or (
         forward_ad._current_level >= 0 and forward_ad.unpack_dual(tensor).tangent is not None
     )
+
+
+def apart(make: Callable[[], T]) -> T:
+    """`make()`, untouched by whatever torch is doing. Modes and transforms belong to a thread: a new one has none."""
+    if traced() or transformed() or _is_torch_function_mode_enabled():
+        with ThreadPoolExecutor(1) as alone:
+            return alone.submit(make).result()
+    with torch.inference_mode(False):
+        return make()
+
+
+def fake_mode(*inputs: Tensor) -> Any:
+    """The mode of fake tensors, at work or of the inputs, that takes no real ones beside them; else None.
+
+    torch.compile and torch.export make real tensors constants of their graphs, and are not meant.
+    """
+    if torch.compiler.is_dynamo_compiling():
+        return None
+    mode = detect_fake_mode(inputs)
+    return None if mode is None or mode.allow_non_fake_inputs else mode
+
+
+def faked(tensors: T, mode: Any, device: torch.device) -> T:
+    """Real tensors, however nested, as constants of a `fake_mode`, on its idea of the device."""
+    with mode:
+        lift = torch.ops.aten.lift_fresh.default  # what torch.tensor does to its result
+        return tree_map_only(Tensor, lambda t: (lift(t) if type(t) is Tensor else t).to(device), tensors)  # type: ignore[no-any-return]

@@ -45,7 +45,7 @@ def domain(table: ModeTable) -> Domain:
     m, delta = table.loc, exact_delta(table.scale)
     grid = table.grid(torch.float32, torch.device("cpu"))
     for name, axis, exact in (("loc", grid.loc, m), ("scale", grid.delta, delta)):
-        used = torch.cat([axis.origin, axis.end[None]]).double().numpy()
+        used = torch.cat([axis.origin, axis.end]).double().numpy()
         if not (np.diff(used) > 0).all():
             raise ArithmeticError(f"axis {name!r}: two nodes are the same float32 number; lookups would divide by zero")
         if not (np.abs(used - exact) <= NODE * U * np.abs(exact)).all():
