@@ -36,6 +36,9 @@ def backends() -> dict[str, Backend]:
     if found["gpu"].available:
         failures = [why for why in dispatch.gpu_tried.values() if why is not None]
         found["gpu"] = Backend(True, "; but ".join([found["gpu"].reason, *failures]))
+    uncached = dispatch.cpu_uncached()
+    if uncached is not None:
+        found["cpu"] = Backend(True, f"{_SERVES['cpu'][1]}; compiled anew by every process ({uncached})")
     return found
 
 

@@ -1,36 +1,105 @@
-"""Compiling a kernel by numba, once a machine.
+"""Compiling kernels by numba, once a machine.
 
-numba's cache watches the file of a function, not those whose functions it inlines, and would run yesterday's kernel
-after a change in one of them. So the cache lies in a folder that bears a digest of all of them.
+numba's own cache watches the file of a function, not those whose functions it inlines, and would run yesterday's kernel
+after a change in one of them; it believes every file it finds; and two kinds of processor that share it overwrite each
+other's entries. So it works in a folder of `tanhlut.cache`, which bears a digest of all of that and is whole.
+
+Whatever is wrong with the cache, kernels are compiled without it.
 """
 
 import hashlib
+import logging
 import os
+import sys
+import warnings
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
+import llvmlite
 import numba
-from numba.core import config
+from numba.core import caching, config, registry
+
+from tanhlut import cache
 
 _HERE = Path(__file__).parent
 _SOURCES = ("cpu", "cpu_formulas", "intrinsics", "coefficients", "packed", "equation", "parallel", "compiled")
+_log = logging.getLogger("tanhlut")
 
 
-def compiled(*signatures: str) -> Any:
-    """A decorator: compile for these signatures now, or load what was compiled before. No call compiles anything."""
+class Kernels:
+    """The functions of a module that are compiled together.
 
-    def decorate(function: Any) -> Any:
-        folder, before = cache_folder(), config.CACHE_DIR
-        config.CACHE_DIR = folder or before
+    Attributes:
+        uncached: why each process has to compile them anew, or None.
+    """
+
+    def __init__(self) -> None:
+        if config.DISABLE_JIT:
+            raise RuntimeError("NUMBA_DISABLE_JIT is set: unset it")
+        self.uncached: str | None = None
+        self._unsaid = False
+        self._functions: list[tuple[Any, tuple[str, ...]]] = []
+
+    def compiled(self, *signatures: str) -> Any:
+        """A decorator: to be compiled for these signatures by `build`. No call compiles anything."""
+
+        def decorate(function: Any) -> Any:
+            dispatcher = numba.njit(error_model="numpy", nogil=True)(function)
+            self._functions.append((dispatcher, signatures))
+            return dispatcher
+
+        return decorate
+
+    def build(self) -> None:
+        """Compile all functions, in the order of their definition, or load what was compiled before."""
+        kept = cache.Cache(_digest(), _places())
+        folder = kept.find()
+        if folder is not None:
+            if (problem := self._fill(folder)) is not None:
+                _log.warning("%s does not serve (%s): the cpu kernels were compiled anew", folder, problem)
+                cache.remove(folder)
+            return
+        _log.info("compiling the cpu kernels, which takes some seconds: see tanhlut.warmup")
+        folder = kept.begin()
         try:
-            options = {"error_model": "numpy", "nogil": True, "cache": folder is not None}
-            return numba.njit(list(signatures), **options)(function)
+            problem = self._fill(folder)
+            if problem is not None:
+                kept.problems.append(f"{folder}: {problem}")
+            elif folder is not None:
+                kept.publish(folder)
         finally:
-            config.CACHE_DIR = before
+            if folder is not None:
+                cache.remove(folder)
+        if folder is None or problem is not None or kept.find() is None:
+            self.uncached, self._unsaid = "; ".join(kept.problems), True
 
-    return decorate
+    def warn(self) -> None:
+        """Warn, once, where every process has to compile: not in `build`, which a warning made an error would undo."""
+        unsaid, self._unsaid = self._unsaid, False
+        if unsaid:
+            text = (
+                "tanhlut's cpu kernels cannot be kept, so every process takes seconds to compile them "
+                f"({self.uncached}): set NUMBA_CACHE_DIR to a folder that you own and can write to"
+            )
+            warnings.warn(text, RuntimeWarning, stacklevel=3)
+
+    def _fill(self, folder: Path | None) -> str | None:
+        """Load from a folder what is there, compile and save there what is not. Why it did not serve, if so."""
+        problem = None
+        for dispatcher, signatures in self._functions:
+            if folder is not None and problem is None:
+                try:
+                    _keep(dispatcher, folder)
+                    for signature in signatures:
+                        dispatcher.compile(signature)
+                except Exception as error:  # of the cache; one of compiling comes again
+                    problem = f"{type(error).__name__}: {error}"
+                    dispatcher._cache = caching.NullCache()  # numba has no word for it
+            for signature in signatures:
+                dispatcher.compile(signature)
+            dispatcher.disable_compile()
+        return problem
 
 
 def entries(function: Any) -> tuple[Any, ...]:
@@ -38,24 +107,30 @@ def entries(function: Any) -> tuple[Any, ...]:
     return tuple(overload.entry_point for overload in function.overloads.values())
 
 
-@cache
-def cache_folder() -> str | None:
-    """Where compiled kernels are kept: NUMBA_CACHE_DIR, beside the sources, or the user's cache; None if nowhere."""
+def _keep(dispatcher: Any, folder: Path) -> None:
+    before = config.CACHE_DIR
+    config.CACHE_DIR = str(folder)
+    try:
+        dispatcher.enable_caching()
+    finally:
+        config.CACHE_DIR = before
+
+
+def _digest() -> str:
+    """Of what a compiled kernel depends on: sources, compiler and processor. Each place and user has one of its own."""
     sources = b"".join((_HERE / f"{name}.py").read_bytes() for name in _SOURCES)
-    name = f"tanhlut-{hashlib.sha256(sources).hexdigest()[:16]}"
-    for folder in _candidates():
-        try:
-            (folder / name).mkdir(parents=True, exist_ok=True)
-        except OSError:
-            continue
-        if os.access(folder / name, os.W_OK):
-            return str(folder / name)
-    return None
+    target = registry.cpu_target.target_context.codegen().magic_tuple()
+    versions = (sys.implementation.cache_tag, numba.__version__, llvmlite.__version__)
+    whose = (str(_HERE), os.geteuid() if hasattr(os, "geteuid") else 0)
+    return hashlib.sha256(sources + repr((target, versions, whose)).encode()).hexdigest()
 
 
-def _candidates() -> Iterator[Path]:
+def _places() -> Iterator[Path]:
+    """NUMBA_CACHE_DIR, or beside the sources and the user's cache."""
     if config.CACHE_DIR:
         yield Path(config.CACHE_DIR)
         return
     yield _HERE / "__pycache__"
-    yield Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
+    user = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
+    if user.is_absolute():
+        yield user

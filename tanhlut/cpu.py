@@ -19,7 +19,7 @@ one element is in `cpu_formulas`.
 import numpy as np
 from numba import float32, float64, int32, int64
 
-from tanhlut.compiled import compiled, entries
+from tanhlut.compiled import Kernels, entries
 from tanhlut.cpu_formulas import (
     DELTA_KEYS,
     DOUBLE,
@@ -41,6 +41,8 @@ from tanhlut.parallel import THRESHOLD
 
 BILINEAR, REFINED, EXACT = range(3)
 STRIP, LANES = 256, 16
+
+kernels = Kernels()
 
 
 @inline
@@ -123,13 +125,13 @@ _ADDRESSES = "void(int64, int64, int64, int64, int64, float64, float64, int64, i
 _ARRAYS = "boolean({0}, {0}, {0}, float64, float64, int64, int64)"
 
 
-@compiled(_ADDRESSES)
+@kernels.compiled(_ADDRESSES)
 def mode32(loc, scale, out, begin, end, low, high, table, method):
     """Of float32 arrays at three addresses, `out` apart from the others: out[i] = mode for begin ≤ i < end."""
     _run(SINGLE, float32, loc, scale, out, begin, end, float32(low), float32(high), table, method)
 
 
-@compiled(_ADDRESSES)
+@kernels.compiled(_ADDRESSES)
 def mode64(loc, scale, out, begin, end, low, high, table, method):
     """`mode32` of float64 arrays."""
     _run(DOUBLE, float64, loc, scale, out, begin, end, low, high, table, method)
@@ -151,7 +153,7 @@ def _serves(loc, scale, out):
     return apart and aligned and contiguous and out.size < THRESHOLD
 
 
-@compiled(_ARRAYS.format("float32[:]"), _ARRAYS.format("float64[:]"))
+@kernels.compiled(_ARRAYS.format("float32[:]"), _ARRAYS.format("float64[:]"))
 def arrays(loc, scale, out, low, high, table, method):
     """`mode32` or `mode64` of 1-d NumPy arrays of one dtype; False, and nothing done, where it does not serve."""
     if not _serves(loc, scale, out):
@@ -164,7 +166,7 @@ def arrays(loc, scale, out, low, high, table, method):
     return True
 
 
-@compiled("float64(float64, float64, float64, float64, int64, int64)")
+@kernels.compiled("float64(float64, float64, float64, float64, int64, int64)")
 def number(loc, scale, low, high, table, method):
     """The mode of two Python floats."""
     room = scratch(3, float64)
@@ -172,6 +174,8 @@ def number(loc, scale, low, high, table, method):
     mode64(address(room), address(room) + 8, address(room) + 16, 0, 1, low, high, table, method)
     return room[2]
 
+
+kernels.build()
 
 # What the short road calls.
 (call32,), (call64,), (call_number,) = entries(mode32), entries(mode64), entries(number)

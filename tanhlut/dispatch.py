@@ -90,6 +90,12 @@ def cpu_missing() -> str | None:
     return _load_cpu()[1]
 
 
+def cpu_uncached() -> str | None:
+    """Why every process has to compile the cpu backend anew, or None."""
+    kernels = cpu_kernels()
+    return None if kernels is None else cast("str | None", kernels.kernels.uncached)
+
+
 @cache
 def gpu_missing() -> str | None:
     """Why the gpu backend cannot run here, or None. With TRITON_INTERPRET=1 it runs on CPU tensors, slowly."""
@@ -235,6 +241,9 @@ def _load_cpu() -> tuple[Any, str | None]:
         from tanhlut import cpu
     except ImportError as error:
         return None, f"numba cannot be imported ({error}): install tanhlut with its dependencies"
+    except Exception as error:
+        return None, f"its kernels cannot be compiled ({type(error).__name__}: {' '.join(str(error).split())})"
+    cpu.kernels.warn()
     return cpu, None
 
 
