@@ -20,7 +20,7 @@ from tanhlut.eager import COMPILED, NETWORK_METHODS, Method, Source
 from tanhlut.network import missing as no_network
 from tanhlut.packed import NO_TABLE
 from tanhlut.table import ModeTable
-from tanhlut.tracing import fake_mode, faked, traced, transformed
+from tanhlut.tracing import fake_mode, faked, jit_traced, traced, transformed
 
 if TYPE_CHECKING:
     from tanhlut.gpu import DeviceTable
@@ -38,6 +38,8 @@ def squashed_mode(
     Args:
         table: by default the shipped one; not used by "exact".
         source: the table or network as buffers of a module, for when torch is tracing; by default the table's own.
+
+    What torch.jit traces has the derivatives of the operations instead of the theorem's.
     """
     dtype = eager.compute_dtype(loc.dtype)
     loc, scale = torch.broadcast_tensors(loc.to(dtype), scale.to(dtype))
@@ -45,18 +47,18 @@ def squashed_mode(
     if name != "eager":
         source = None
     elif method != "exact":
-        fake = fake_mode(loc, scale)
+        fake = fake_mode() is not None
         if source is None:
-            source = _source(table, method, dtype, loc.device if fake is None else torch.device("cpu"))
-        if fake is not None:
-            source = faked(source, fake, loc.device)
+            source = _source(table, method, dtype, torch.device("cpu") if fake else loc.device)
+        if fake:
+            source = faked(source, loc.device)
     if name == "eager" or method == "exact":
         table = None
     elif name == "cpu" and table is None:
         table = ModeTable.default()
     if not traced() and transformed():
         return cast(Tensor, _Transformable.apply(loc, scale, name, method, source, table))
-    if torch.is_grad_enabled() and (loc.requires_grad or scale.requires_grad):
+    if torch.is_grad_enabled() and (loc.requires_grad or scale.requires_grad) and not jit_traced():
         return cast(Tensor, _Implicit.apply(loc, scale, name, method, source, table))
     return _evaluate(loc, scale, name, method, source, table)
 

@@ -152,8 +152,8 @@ class ModeLookup(torch.nn.Module):
             raise no_network()
         else:
             self.layers = len(table.network.weights)
-        contents, device, fake = self._contents(), torch.empty(0).device, fake_mode()
-        for name, tensor in (contents if fake is None else faked(contents, fake, device)).items():
+        contents, device = self._contents(), torch.empty(0).device
+        for name, tensor in (contents if fake_mode() is None else faked(contents, device)).items():
             self.register_buffer(name, tensor.to(device, copy=True), persistent=False)
 
     def forward(self, loc: Tensor, scale: Tensor, low: Tensor | float = LOW, high: Tensor | float = HIGH) -> Tensor:

@@ -17,7 +17,7 @@ from torch._C import (
     _is_torch_function_mode_enabled,
     _len_torch_dispatch_stack,
 )
-from torch._guards import detect_fake_mode
+from torch._guards import active_fake_mode
 from torch._ops import _len_torch_dispatch_stack_pre_dispatch
 from torch.autograd import forward_ad
 from torch.utils._pytree import tree_map_only
@@ -38,6 +38,11 @@ def traced() -> bool:
 def pre_dispatched() -> bool:
     """Whether fx is recording above autograd; it then has a function mode too, which is quicker to ask for."""
     return _is_torch_function_mode_enabled() and _len_torch_dispatch_stack_pre_dispatch() > 0
+
+
+def jit_traced() -> bool:
+    """Whether torch.jit is recording, which knows no derivatives but those of operations."""
+    return not torch.compiler.is_dynamo_compiling() and _get_tracing_state() is not None
 
 
 def transformed() -> bool:
@@ -61,19 +66,18 @@ def apart(make: Callable[[], T]) -> T:
         return make()
 
 
-def fake_mode(*inputs: Tensor) -> Any:
-    """The mode of fake tensors, at work or of the inputs, that takes no real ones beside them; else None.
+def fake_mode() -> Any:
+    """The mode of fake tensors at work, if it takes no real ones beside them; else None.
 
     torch.compile and torch.export make real tensors constants of their graphs, and are not meant.
     """
-    if torch.compiler.is_dynamo_compiling():
+    if torch.compiler.is_dynamo_compiling() or not _len_torch_dispatch_stack():
         return None
-    mode = detect_fake_mode(inputs)
+    mode = active_fake_mode()
     return None if mode is None or mode.allow_non_fake_inputs else mode
 
 
-def faked(tensors: T, mode: Any, device: torch.device) -> T:
-    """Real tensors, however nested, as constants of a `fake_mode`, on its idea of the device."""
-    with mode:
-        lift = torch.ops.aten.lift_fresh.default  # what torch.tensor does to its result
-        return tree_map_only(Tensor, lambda t: (lift(t) if type(t) is Tensor else t).to(device), tensors)  # type: ignore[no-any-return]
+def faked(tensors: T, device: torch.device) -> T:
+    """Real tensors, however nested, as the `fake_mode` at work wants them, on its idea of the device."""
+    lift = torch.ops.aten.lift_fresh.default  # what torch.tensor does to its result
+    return tree_map_only(Tensor, lambda t: (lift(t) if type(t) is Tensor else t).to(device), tensors)  # type: ignore[no-any-return]

@@ -10,7 +10,7 @@ import torch
 from torch.func import grad, vmap
 
 from oracle import REFERENCE
-from tanhlut import ModeLookup, ModeTable, mode, pre_tanh_mode
+from tanhlut import ModeLookup, ModeTable, TanhNormal, mode, pre_tanh_mode
 from tanhlut.eager import METHODS
 
 mpmath.mp.prec = 200
@@ -81,6 +81,21 @@ def test_vmap(method: str) -> None:
         wide = loc.clone().requires_grad_()
         torch.testing.assert_close(by_loc, torch.autograd.grad(function(wide, scale).sum(), wide)[0], rtol=0, atol=0)
         assert vmap(vmap(grad(grad(function))), (0, None))(loc, scale).isfinite().all()
+
+
+def test_vmap_over_samples_draws_for_each() -> None:
+    loc, scale = torch.zeros(4, 2), torch.full((4, 2), 0.8)
+
+    def draw(loc: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+        return TanhNormal(loc, scale).rsample((2000,))
+
+    torch.manual_seed(3)
+    each = vmap(draw, randomness="different")(loc, scale)
+    assert each.shape == (4, 2000, 2)
+    assert len(each.unique()) > 15000
+    assert ((each < 0).double().mean(1) - 0.5).abs().max() < 0.06  # five standard deviations
+    same = vmap(draw, randomness="same")(loc, scale)
+    assert torch.equal(same, same[:1].expand(4, -1, -1))
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's compiler warns about torch
