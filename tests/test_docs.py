@@ -16,10 +16,10 @@ DOCS = Path(__file__).parent.parent / "docs"
 @pytest.mark.parametrize(
     ("page", "needs", "prints"),
     [
-        ("torchrl", ["torchrl"], 2),
+        ("torchrl", ["torchrl"], 3),
         ("sb3", ["stable_baselines3", "onnxscript"], 2),
         ("rsl_rl", ["rsl_rl"], 1),
-        ("distributions", ["pyro"], 4),
+        ("distributions", ["pyro"], 7),
     ],
 )
 def test_a_page(page: str, needs: list[str], prints: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
