@@ -59,6 +59,7 @@ def log_likelihood(
         reach: where samples are clamped, as a fraction of the way from the middle to the bounds.
         blur: by how much samples may be off besides their own rounding, as a fraction of (high − low)/2.
     """
+    value = value if value.is_floating_point() else value.to(loc.dtype)
     kind = min(value.dtype, loc.dtype, key=lambda dtype: -torch.finfo(dtype).eps)
     out = torch.promote_types(value.dtype, loc.dtype)
     y, loc, scale, low, high = (wide(part) for part in (value, loc, scale, low, high))
@@ -115,9 +116,15 @@ def log_likelihood(
 
 def _half_steps(y: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """Half of the distances from y to the floats below and above, halved once more."""
-    limit = torch.full_like(y, torch.inf)
-    down, up = (torch.nextafter(y, end).to(dtype) - y.to(dtype) for end in (-limit, limit))
-    return -0.25 * down, 0.25 * up
+    centre = y.to(dtype)
+    if y.dtype in (torch.float16, torch.bfloat16):  # not every device has their nextafter
+        limits = torch.finfo(y.dtype)
+        step = 0.51 * (limits.eps * centre.abs()).clamp(min=limits.eps * limits.tiny)  # rounds to one float
+        down, up = (centre - step).to(y.dtype), (centre + step).to(y.dtype)
+    else:
+        limit = torch.full_like(y, torch.inf)
+        down, up = torch.nextafter(y, -limit), torch.nextafter(y, limit)
+    return 0.25 * (centre - down.to(dtype)), 0.25 * (up.to(dtype) - centre)
 
 
 def _reach(step: Tensor, before: Tensor, behind: Tensor, half: Tensor, end: Tensor) -> Tensor:

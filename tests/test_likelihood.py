@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tanhlut import TanhNormal
-from tanhlut.likelihood import BLEND, FLOATS
+from tanhlut.likelihood import BLEND, FLOATS, _half_steps
 
 DIGITS = 150
 INFINITY = mp.inf
@@ -280,6 +280,23 @@ def test_pathwise_gradients(loc: float, scale: float) -> None:
             torch.testing.assert_close(forward, b.float(), rtol=1e-3, atol=1e-3)
     with torch.no_grad():
         assert torch.equal(by_idiom(*arguments), by_method(*arguments))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_neighbours_in_half_precision(dtype: torch.dtype) -> None:
+    """All of them."""
+    y = torch.arange(-(2**15), 2**15, dtype=torch.int32).to(torch.int16).view(dtype)
+    y = y[y.isfinite()]
+    down, up = _half_steps(y, torch.float64)
+    for step, end, sign in ((down, -torch.inf, 1.0), (up, torch.inf, -1.0)):
+        other = torch.nextafter(y, torch.full_like(y, end))
+        assert torch.equal(step, 0.25 * sign * (y.double() - other.double()))
+
+
+def test_whole_numbers_are_actions_too() -> None:
+    distribution = TanhNormal(torch.tensor([0.3, 9.0]), torch.tensor([0.7, 0.1]), -2.0, 3.0)
+    whole = torch.tensor([1, 3])
+    assert torch.equal(distribution.log_prob(whole), distribution.log_prob(whole.float()))
 
 
 def test_derivatives_by_finite_differences() -> None:
