@@ -79,7 +79,7 @@ def _inverse_root(x):
 def _inverse_cube_root(x):
     third = (x.to(tl.int32, bitcast=True).to(tl.float32) * _THIRD).to(tl.int32)
     y = (-third + _INVERSE_CUBE_ROOT).to(tl.float32, bitcast=True)
-    return y * tl.fma(-(_THIRD * x) * (y * y), y, _FOUR_THIRDS)
+    return y * tl.fma(-(x * _THIRD) * (y * y), y, _FOUR_THIRDS)
 
 
 @triton.jit

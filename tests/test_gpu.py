@@ -23,6 +23,10 @@ from test_lookup import bits  # noqa: E402
 DEVICE = torch.device("cuda" if CUDA else "cpu")
 TABLES = ["default", "narrow", "coarse"]
 on_hardware = pytest.mark.skipif(not CUDA, reason="needs a CUDA device")
+fused = pytest.mark.skipif(
+    not CUDA and not hasattr(triton._C.libtriton.interpreter, "fma_fp32"),
+    reason="this Triton's interpreter rounds an fma twice: pip install 'triton>=3.9'",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -37,6 +41,7 @@ def run(loc: torch.Tensor, scale: torch.Tensor, *bounds: Any, **options: Any) ->
     return mode(loc.to(DEVICE), scale.to(DEVICE), *bounds, backend="gpu", **options).cpu()  # type: ignore[no-any-return]
 
 
+@fused
 @pytest.mark.parametrize("name", TABLES)
 @pytest.mark.parametrize("method", COMPILED)
 def test_the_cpu_kernels_bits(method: str, name: str) -> None:
@@ -52,12 +57,14 @@ def test_the_cpu_kernels_bits(method: str, name: str) -> None:
     assert bits(run(loc, scale, -3.0, 1.5, method=method, table=table)) == bits(expected)
 
 
+@fused
 @pytest.mark.parametrize("method", ["refined", "exact"])
 def test_reference_rows(method: str) -> None:
     y = run(torch.tensor(REFERENCE.loc).float(), torch.tensor(REFERENCE.scale).float(), method=method)
     assert np.abs(y.double().numpy() - REFERENCE.mode).max() <= 2.4e-7
 
 
+@fused
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
 @pytest.mark.parametrize("method", COMPILED)
 def test_edges_and_half_precision(method: str, dtype: torch.dtype) -> None:
