@@ -147,7 +147,7 @@ def _refusal(loc: Tensor, scale: Tensor, method: Method, table: ModeTable | None
     """Why `wanted` cannot serve, if so. Whether it is installed comes last: asking imports it."""
     if method not in COMPILED:
         return ValueError(f"backend {wanted!r} has no kernel for method {method!r}: use 'auto' or 'eager'")
-    seen_through = wanted == "gpu" and torch.compiler.is_compiling()  # an operator that torch.compile knows
+    seen_through = wanted == "gpu" and torch.compiler.is_dynamo_compiling()  # an operator that torch.compile knows
     if not seen_through and (traced() or any(type(x) not in (Tensor, torch.nn.Parameter) for x in (loc, scale))):
         return ValueError(f"backend {wanted!r} cannot be traced, nor serve tensor subclasses: use 'auto' or 'eager'")
     if method != "exact" and table is not None and not _readable(table):

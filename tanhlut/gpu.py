@@ -22,6 +22,7 @@ from tanhlut import packed
 from tanhlut.eager import COMPILED, Method
 from tanhlut.gpu_kernel import ALIGNMENT, aligned_kernel, any_kernel
 from tanhlut.packed import Packed
+from tanhlut.tracing import apart
 
 BLOCK, WARPS = 512, 4
 
@@ -77,7 +78,7 @@ def mode(
     """
     table = _no_table(loc.device) if table is None else table
     numbers = [*table.ends, *table.bounds, low, high]
-    if out is None and torch.compiler.is_compiling():
+    if out is None and torch.compiler.is_dynamo_compiling():
         result: Tensor = _operator(loc, scale, *table[:3], numbers, COMPILED.index(method), table.bounded)
         return result
     out = torch.empty_like(loc) if out is None else out
@@ -121,7 +122,7 @@ def warm(device: torch.device, dtype: torch.dtype) -> None:
 
 @cache
 def _kept_no_table(device: torch.device) -> DeviceTable:
-    return device_table(packed.NO_TABLE, device)
+    return apart(lambda: device_table(packed.NO_TABLE, device))
 
 
 def _no_table(device: torch.device) -> DeviceTable:
