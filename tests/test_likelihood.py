@@ -228,8 +228,8 @@ def test_an_action_has_one_log_prob(
     assert (from_storage > -40.0 - abs(math.log(bounds[1] - bounds[0]))).all()
     gradients = torch.autograd.grad(from_storage.double().sum(), (m, s))
     assert not any(gradient.isnan().any() for gradient in gradients)
-    assert (gradients[0].double().abs() <= 500.0 / s.double()).all()
-    assert (gradients[1].double().abs() <= 500.0 / s.double()).all()
+    for gradient in gradients:  # 1/scale may be more than float16 can say
+        assert (gradient.double().abs().clamp(max=torch.finfo(dtype).max) <= 500.0 / s.double()).all()
 
 
 def test_samples_fall_as_often_as_the_mass_says() -> None:

@@ -104,22 +104,25 @@ class TanhNormal(_TanhNormal):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """log density of value, shape sample_shape + batch_shape, as stored: the same for the same numbers."""
+        return self._score(value)
+
+    def rsample_and_log_prob(self, sample_shape: Any = ()) -> tuple[Tensor, Tensor]:
+        """A sample and its log_prob as of storage, with pathwise gradients, those of TorchRL's."""
+        sample, path = super().rsample_and_log_prob(sample_shape)
+        return sample, straight_through(self._score(sample.detach()), path)
+
+    def sample_and_log_prob(self, sample_shape: Any = ()) -> tuple[Tensor, Tensor]:
+        """A detached sample and its log_prob as of storage, differentiable in the parameters."""
+        sample = self.sample(torch.Size(sample_shape))
+        return sample, self._score(sample)
+
+    def _score(self, value: Tensor) -> Tensor:
         middle, half = self._affine()
         blur = (_BOUNDS if isinstance(self._t, ComposeTransform) else TANH) * torch.finfo(self.loc.dtype).eps
         reach = self._reach.get(self.loc.dtype, 1.0)
         loc, scale = self.root_dist.loc, self.root_dist.scale
         parts, weight = log_likelihood(value, loc, scale, middle - half, middle + half, reach=reach, blur=blur)
         return with_mass(super().log_prob, value, parts, weight, len(self.event_shape), middle)
-
-    def rsample_and_log_prob(self, sample_shape: Any = ()) -> tuple[Tensor, Tensor]:
-        """A sample and its log_prob as of storage, with pathwise gradients, those of TorchRL's."""
-        sample, path = super().rsample_and_log_prob(sample_shape)
-        return sample, straight_through(self.log_prob(sample.detach()), path)
-
-    def sample_and_log_prob(self, sample_shape: Any = ()) -> tuple[Tensor, Tensor]:
-        """A detached sample and its log_prob as of storage, differentiable in the parameters."""
-        sample = self.sample(torch.Size(sample_shape))
-        return sample, self.log_prob(sample)
 
     def _affine(self) -> tuple[Tensor, Tensor]:
         """Middle and half-width of the bounds, as TorchRL rounds them, exact."""
