@@ -9,6 +9,7 @@ it is launched is tested with a driver that does nothing. Triton is an optional 
 it): import this module only where `dispatch.gpu_missing` gives None.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import NamedTuple
@@ -93,21 +94,25 @@ def trial(device: torch.device, dtype: torch.dtype) -> str | None:
         RuntimeError: a CUDA graph is being captured. And whatever is no fault of Triton's: no memory left; an error
             of an earlier kernel, which CUDA reports to whoever asks next.
     """
-    one = torch.ones(1, dtype=dtype, device=device)
     with _current(device):
         _refuse_capture(device)
-        table = _no_table(device)
-        try:
-            mode(one, one, "exact", table)
-        except Exception as error:
-            if isinstance(error, MemoryError) or "out of memory" in str(error):
-                raise
-            torch.cuda.synchronize(device)
-            said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-            return (
-                f"Triton cannot compile and launch {str(dtype).removeprefix('torch.')} on {device} ({said}): it needs "
-                "a C compiler, Python's headers and a GPU that it supports"
-            )
+    with ThreadPoolExecutor(1) as alone:  # transforms and modes of torch belong to a thread: a new one has none
+        return alone.submit(_try, device, dtype).result()
+
+
+def _try(device: torch.device, dtype: torch.dtype) -> str | None:
+    one, table = torch.ones(1, dtype=dtype, device=device), _no_table(device)
+    try:
+        mode(one, one, "exact", table)
+    except Exception as error:
+        if isinstance(error, MemoryError) or "out of memory" in str(error):
+            raise
+        torch.cuda.synchronize(device)
+        said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        return (
+            f"Triton cannot compile and launch {str(dtype).removeprefix('torch.')} on {device} ({said}): it needs "
+            "a C compiler, Python's headers and a GPU that it supports"
+        )
     return None
 
 

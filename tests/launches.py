@@ -228,6 +228,18 @@ def test_a_fault_that_is_not_tritons_is_raised_and_forgotten(
     assert torch.equal(mode(loc, scale), loc + 2 * scale)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's forward mode warns about torch
+def test_a_first_call_inside_a_transform_is_no_failure(driver: fake_gpu.Driver) -> None:
+    """What is tried out and kept then is a plain tensor."""
+    loc, scale = arguments()
+    value, tangent = torch.func.jvp(lambda x: mode(x, scale), (loc,), (torch.ones_like(loc),))
+    assert torch.equal(value, loc + 2 * scale)
+    assert tangent.shape == loc.shape
+    assert backends()["gpu"].available
+    with torch.inference_mode():
+        assert torch.equal(mode(loc, scale, method="exact"), loc + 2 * scale)
+
+
 def test_a_device_without_bfloat16_computes_it_in_float32(driver: fake_gpu.Driver) -> None:
     def fault(source: Any) -> None:
         if "*bf16" in source.signature.values():
