@@ -79,7 +79,7 @@ def log_likelihood(
     down, up = (step + slack for step in _half_steps(y.detach().to(kind), y.dtype))
     inset = (0.5 - 0.5 * reach) * half
     last = above <= up + inset
-    first = (below <= down + inset) & ~last
+    first = (below <= down + inset) & last.logical_not()
     end = first | last
     near = end | (torch.minimum(below, above) < FLOATS * (down + up))
     log_width = math.log(2.0) + torch.log(
@@ -103,7 +103,7 @@ def log_likelihood(
     edge = 0.5 * (torch.log(sides[0].clamp(min=limits.tiny)) - torch.log(sides[1].clamp(min=limits.tiny)))
     z = (torch.where(end, edge, x + 0.5 * (right - left)) - loc) / scale
     k = 0.5 * (left + right) / scale
-    thin = ~end & (k < NARROW[y.dtype])
+    thin = end.logical_not() & (k < NARROW[y.dtype])
     mass = torch.where(
         thin,
         torch.log(left + right) - log_scale + _log_thin(z, torch.where(thin, k, 0.0)),
