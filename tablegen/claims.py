@@ -1,10 +1,19 @@
 """What a file claims of its table and its network, and whether the verifier proves it."""
 
 import decimal
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
 
 from tqdm import tqdm
 
-from tablegen.verify import NetworkVerification, Verification, verify, verify_network
+from tablegen.verify import (
+    NetworkVerification,
+    Verification,
+    branch_and_bound,
+    interpolation,
+    verify,
+    verify_network,
+)
 from tanhlut import __version__
 from tanhlut.eager import NETWORK_METHODS, Method
 from tanhlut.network import Network
@@ -18,28 +27,41 @@ VERIFIED: tuple[Method, ...] = (*OF_TABLE, *NETWORK_METHODS)
 Proof = Verification | NetworkVerification
 
 
-def run(table: ModeTable, method: Method, paranoid: bool = False) -> Proof:
-    """The proof for a method, behind a progress bar of boxes examined.
+def claimed(table: ModeTable) -> dict[Method, float]:
+    """The methods that the file claims a bound for, each with the smallest: its certificate's, or its tolerance."""
+    claims: list[tuple[Method, float]] = [("bilinear", table.tolerance)]
+    if table.network is not None:
+        claims.append(("mlp", table.network.tolerance))
+    claims += [(cast(Method, name), certificate.bound) for name, certificate in table.certificates.items()]
+    return {
+        method: min(bound for name, bound in claims if name == method)
+        for method in VERIFIED
+        if any(name == method for name, _ in claims)
+    }
+
+
+def run(table: ModeTable, methods: Sequence[Method], paranoid: bool = False) -> Iterator[Proof]:
+    """The proofs for methods, one by one, behind a progress bar of boxes examined. What they share is done once.
 
     Raises:
         ValueError: a network's method, and the table holds none.
     """
-    if method in NETWORK_METHODS and table.network is None:
-        raise no_network()
-    with tqdm(desc=f"proving {method}", unit="box", unit_scale=True, leave=False) as bar:
-        if method in NETWORK_METHODS:
-            return verify_network(table, method, progress=bar.update)
-        return verify(table, method, paranoid=paranoid, progress=bar.update)
-
-
-def claim(table: ModeTable, method: Method) -> float | None:
-    """The smallest bound that the file claims for a method: its certificate's and, for bilinear and mlp, tolerance."""
-    claims = [table.certificates[method].bound] if method in table.certificates else []
-    if method == "bilinear":
-        claims.append(table.tolerance)
-    if method == "mlp" and table.network is not None:
-        claims.append(table.network.tolerance)
-    return min(claims, default=None)
+    begun: dict[bool, Any] = {}
+    for method in methods:
+        of_network = method in NETWORK_METHODS
+        if of_network and table.network is None:
+            raise no_network()
+        with tqdm(desc=f"proving {method}", unit="box", unit_scale=True, leave=False) as bar:
+            if of_network not in begun:
+                begun[of_network] = (
+                    branch_and_bound(cast(Network, table.network), bar.update)
+                    if of_network
+                    else interpolation(table, paranoid=paranoid, progress=bar.update)
+                )
+            if of_network:
+                yield verify_network(table, method, progress=bar.update, begun=begun[True])
+            else:
+                yield verify(table, method, progress=bar.update, begun=begun[False])
 
 
 def complaint(result: Proof, claimed: float | None) -> str | None:
@@ -49,9 +71,15 @@ def complaint(result: Proof, claimed: float | None) -> str | None:
             f"{result.nodes.wrong} node values are not the mode rounded to float32, the worst off by "
             f"{result.nodes.error:.3g} at loc {result.nodes.loc:.7g}, scale {result.nodes.scale:.7g}"
         )
+    seen = result.witness
+    if not seen.error <= result.bound:
+        return (
+            f"method {result.method!r} is off by {seen.error:.4g} at loc {seen.loc!r}, scale {seen.scale!r}, more than "
+            f"the {result.bound:.4g} derived: the proof does not hold here"
+        )
     if claimed is None:
         return f"claims no bound for method {result.method!r}; {result.bound:.4g} is proven"
-    if result.bound > claimed:
+    if not result.bound <= claimed:
         return f"claims {claimed:.4g} for method {result.method!r}, but only {result.bound:.4g} is proven"
     return None
 
@@ -62,8 +90,7 @@ def certified(table: ModeTable) -> ModeTable:
     Raises:
         ArithmeticError: the proven bilinear bound exceeds the tolerance, or a node is not the rounded mode.
     """
-    certificates = [_prove(table, method, table.digest) for method in OF_TABLE]
-    return ModeTable(table.loc, table.scale, table.values, table.metadata, certificates)
+    return ModeTable(table.loc, table.scale, table.values, table.metadata, _prove(table, OF_TABLE, table.digest))
 
 
 def with_network(table: ModeTable, network: Network) -> ModeTable:
@@ -74,19 +101,23 @@ def with_network(table: ModeTable, network: Network) -> ModeTable:
     """
     own = [certificate for name, certificate in table.certificates.items() if name in OF_TABLE]
     joined = ModeTable(table.loc, table.scale, table.values, table.metadata, own, network)
-    new = [_prove(joined, method, network.digest) for method in NETWORK_METHODS]
+    new = _prove(joined, NETWORK_METHODS, network.digest)
     return ModeTable(table.loc, table.scale, table.values, table.metadata, [*own, *new], network)
 
 
-def _prove(table: ModeTable, method: Method, digest: str) -> Certificate:
-    result = run(table, method)
-    bound = _rounded_up(result.bound)
-    claimed = claim(table, method)
-    problem = complaint(result, bound if claimed is None else claimed)
-    if problem is not None:
-        raise ArithmeticError(f"the finished file does not verify: {problem}; not written")
-    seen = result.witness
-    return Certificate(method, bound, seen.error, seen.loc, seen.scale, f"tanhlut {__version__}", digest)
+def _prove(table: ModeTable, methods: Sequence[Method], digest: str) -> list[Certificate]:
+    certificates = []
+    claims = claimed(table)
+    for result in run(table, methods):
+        bound = _rounded_up(result.bound)
+        problem = complaint(result, claims.get(result.method, bound))
+        if problem is not None:
+            raise ArithmeticError(f"the finished file does not verify: {problem}; not written")
+        seen = result.witness
+        certificates.append(
+            Certificate(result.method, bound, seen.error, seen.loc, seen.scale, f"tanhlut {__version__}", digest)
+        )
+    return certificates
 
 
 def _rounded_up(bound: float) -> float:

@@ -20,6 +20,14 @@ _WITNESS: dict[str, Any] = {"linestyle": "none", "color": VERMILION, "markeredge
 _FLOOR_LOC, _FLOOR_DELTA = -46, -26  # exponents where the magnified panel ends
 
 
+def picture(result: Verification | NetworkVerification, path: Path) -> None:
+    """`error_picture` or `network_picture`, whichever it is."""
+    if isinstance(result, NetworkVerification):
+        network_picture(result, path)
+    else:
+        error_picture(result, path)
+
+
 def error_picture(result: Verification, path: Path) -> None:
     """Write a PNG of `result.cell_bounds`.
 
@@ -27,7 +35,7 @@ def error_picture(result: Verification, path: Path) -> None:
         MissingExtraError: matplotlib is not installed.
         ValueError: `path` cannot be written.
     """
-    bounds = np.ma.masked_invalid(result.cell_bounds)
+    bounds = np.ma.masked_invalid(np.minimum(result.cell_bounds, 2.0))
     top = float(bounds.max())
     norm = require("matplotlib.colors", "plot").LogNorm(max(float(bounds.min()), top * 1e-4), top)
 
@@ -58,14 +66,15 @@ def error_picture(result: Verification, path: Path) -> None:
 
 def network_picture(result: NetworkVerification, path: Path) -> None:
     """Write a PNG of `result.cell_bounds` over the network's chart, the whole half-plane; raises as `error_picture`."""
-    top = float(result.cell_bounds.max())
-    norm = require("matplotlib.colors", "plot").LogNorm(max(float(result.cell_bounds.min()), top * 1e-3), top)
+    bounds = np.minimum(result.cell_bounds, 2.0)
+    top = float(bounds.max())
+    norm = require("matplotlib.colors", "plot").LogNorm(max(float(bounds.min()), top * 1e-3), top)
     edges = np.linspace(0.0, 1.0, len(result.cell_bounds) + 1)
 
     def draw(figure: "Figure") -> None:
         axes = figure.subplots()
         figure.suptitle(f"Proven |mlp − mode| per cell of the chart, float32: at most {top:.3g}")
-        image = axes.pcolormesh(edges, edges, result.cell_bounds.T, norm=norm, cmap="cividis", rasterized=True)
+        image = axes.pcolormesh(edges, edges, bounds.T, norm=norm, cmap="cividis", rasterized=True)
         v = np.linspace(0.0, 1.0, 200)
         axes.plot(v, v * v, color="white", linestyle="--", label="scale = 1/√2; the cusp is at the origin")
         axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="v = X/√(3 + X²)", ylabel="ρ = |loc|/X")

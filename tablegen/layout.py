@@ -89,10 +89,8 @@ class Design(NamedTuple):
         below = [-node for octave in self.below for node in octave.nodes(SHARE_BELOW * tolerance)]
         loc = np.array([0.0, *rows, 2.0**TOP]).astype(np.float32).astype(np.float64)
         scale = np.unique(np.sqrt((1.0 + np.array([-1.0, *below, *above, 2.0**TOP])) / 2.0))
-        return Layout(
-            _enclosing(loc, 0.0, self.bounds.loc_max),
-            _enclosing(scale, self.bounds.scale_min, self.bounds.scale_max),
-        )
+        reach = self.bounds.reach
+        return Layout(_enclosing(loc, 0.0, reach.loc_max), _enclosing(scale, reach.scale_min, reach.scale_max))
 
 
 def design(bounds: Bounds) -> Design:

@@ -72,35 +72,53 @@ def describe_verification(result: Verification | NetworkVerification, claim: flo
     return _aligned(lines)
 
 
-def verification_json(result: Verification | NetworkVerification, claim: float | None, digest: str) -> str:
-    """The same for machines; the bounds per cell are left out. `digest`: of the table, or of its network."""
+def verification_fields(
+    result: Verification | NetworkVerification, claim: float | None, table: ModeTable
+) -> dict[str, object]:
+    """The same for machines; the bounds per cell are left out. The digest is the table's, or its network's."""
     own: dict[str, object]
     if isinstance(result, NetworkVerification):
+        assert table.network is not None
         own = {
+            "digest": table.network.digest,
             "network_error": result.network_error,
             "relative": result.relative,
             "parameters": result.parameters,
         }
     else:
         own = {
+            "digest": table.digest,
             "inside": result.inside,
             "outside": result.outside,
             "nodes": result.nodes._asdict(),
             "cells": result.cells,
         }
-    fields = {
+    return {
         "method": result.method,
-        "digest": digest,
         "bound": result.bound,
         "claim": claim,
         **own,
         "witness": result.witness._asdict(),
-        "ratio": result.ratio if math.isfinite(result.ratio) else None,
+        "ratio": result.ratio,
         "boxes": result.boxes,
         "seconds": result.seconds,
         "assumptions": list(result.assumptions),
     }
-    return json.dumps(fields, indent=1, ensure_ascii=False) + "\n"
+
+
+def verification_json(proofs: list[dict[str, object]], holds: bool, single: bool) -> str:
+    """One object for a single method; for all claims {"holds": …, "proofs": […]}. What is not finite is null."""
+    whole = {**proofs[0], "holds": holds} if single else {"holds": holds, "proofs": proofs}
+    return json.dumps(_finite(whole), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _finite(value: object) -> object:
+    """JSON has no infinity and no NaN."""
+    if isinstance(value, dict):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def bounds_in_words(bounds: Bounds) -> str:

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from tanhlut import schema
+from tanhlut.contract import check_network
 from tanhlut.mlp import Layers
 from tanhlut.tracing import apart
 
@@ -30,7 +31,7 @@ class Network:
         self, weights: Sequence[Floats], biases: Sequence[Floats], metadata: Mapping[str, float | str]
     ) -> None:
         """For trainers; arrays are checked (ValueError) and frozen, not copied."""
-        _check(weights, biases, metadata)
+        check_network(weights, biases, metadata)
         for array in (*weights, *biases):
             array.flags.writeable = False
         self.weights: tuple[Floats, ...]
@@ -90,29 +91,6 @@ def layers_of(
         return torch.from_numpy(array.copy()).to(device=device, dtype=dtype).unsqueeze(-1)
 
     return Layers(tuple(map(move, weights)), tuple(map(move, biases)))
-
-
-def _check(weights: Sequence[Floats], biases: Sequence[Floats], metadata: Mapping[str, float | str]) -> None:
-    if len(weights) != len(biases) or not 2 <= len(weights) <= schema.MAX_LAYERS:
-        raise ValueError(f"{len(weights)} weights and {len(biases)} biases are not 2 to {schema.MAX_LAYERS} layers")
-    inputs = schema.NETWORK_INPUTS
-    for number, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
-        outputs = 1 if number == len(weights) - 1 else bias.size
-        if weight.dtype != np.float32 or bias.dtype != np.float32:
-            raise ValueError(f"layer {number}: dtypes are {weight.dtype} and {bias.dtype}, not float32")
-        if weight.shape != (outputs, inputs) or bias.shape != (outputs,) or not 1 <= outputs <= schema.MAX_WIDTH:
-            raise ValueError(
-                f"layer {number}: weight has shape {weight.shape} and bias {bias.shape}, not ({outputs}, {inputs}) and "
-                f"({outputs},) with at most {schema.MAX_WIDTH} outputs"
-            )
-        if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
-            raise ValueError(f"layer {number}: an entry is NaN or infinite")
-        inputs = outputs
-    if not 0 < float(metadata["tolerance"]) < 2:
-        raise ValueError(f"the network's tolerance {metadata['tolerance']} is not between 0 and 2")
-    for name, word in schema.NETWORK_FIXED.items():
-        if metadata[name] != word:
-            raise ValueError(f"the network's {name} is {metadata[name]!r}, this tanhlut evaluates {word!r}")
 
 
 def missing() -> ValueError:

@@ -27,7 +27,7 @@ UNIT = 1.0 / 16.0
 # Where float32 queries fall, nodes must lie where equal division puts them, to float32's rounding of node and query.
 # Nearer the cusp only float64 queries fall, where δ of a float64 scale is itself coarse: any start in or next to the
 # right cell will do for the steps behind it.
-_FLOAT32_LOC, _FLOAT32_DELTA = 2.0**-85, 2.0**-26
+_FLOAT32_DELTA = 2.0**-26
 _ROUNDING = 1.05 * 2.0**-24
 
 
@@ -59,7 +59,7 @@ def pack(
     if max(len(loc), len(delta)) + 1 >= 1 << (32 - CELL_SHIFT):
         return None
     loc_index, delta_index = _index(loc), _index(delta)
-    if not (_regular(loc, loc_index, _FLOAT32_LOC) and _regular(delta, delta_index, _FLOAT32_DELTA)):
+    if not (_regular(loc, loc_index, float(loc[1])) and _regular(delta, delta_index, _FLOAT32_DELTA)):
         return None
     ends = np.array([loc[1], loc[-1], delta[0], delta[-1]], np.float32)
     return _packed(loc_index, delta_index, np.pad(values, 1, mode="edge"), ends, bounds)

@@ -1,7 +1,7 @@
 """ModeTable: a table of the mode and, where one was distilled, the network beside it, both checked before trusted.
 
-`tanhlut.reader` checks the file; here the arrays' order and range, the bounds and the digests are. Every refusal is a
-TableError that names the file, the field and the remedy.
+`tanhlut.reader` checks the file, `tanhlut.contract` what it holds, here the digests are. Every refusal is a TableError
+that names the file, the field and the remedy.
 """
 
 import os
@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from tanhlut import reader, schema
+from tanhlut.contract import check_certificates, check_table
 from tanhlut.eager import EXACT_BOUND, NETWORK_METHODS
 from tanhlut.errors import TableError, plain
 from tanhlut.grid import Axis, Bounds, Grid, delta_nodes
@@ -53,11 +54,11 @@ class ModeTable:
     ) -> None:
         """For builders; arrays and certificates are checked (ValueError), arrays frozen, not copied."""
         arrays: dict[str, NDArray[Any]] = {schema.LOC: loc, schema.SCALE: scale, schema.VALUE: values}
-        _check_arrays(arrays)
+        bounds = check_table(loc, scale, values, metadata)
         for array in arrays.values():
             array.flags.writeable = False
         digest = schema.digest(arrays, metadata)
-        _check_certificates(certificates, digest, None if network is None else network.digest)
+        check_certificates(certificates, digest, None if network is None else network.digest)
         self.loc: NDArray[np.float64]
         self.scale: NDArray[np.float64]
         self.values: NDArray[np.float32]
@@ -72,7 +73,7 @@ class ModeTable:
             loc=loc,
             scale=scale,
             values=values,
-            bounds=_check_metadata(metadata),
+            bounds=bounds,
             tolerance=float(metadata["tolerance"]),
             metadata=MappingProxyType(dict(metadata)),
             digest=digest,
@@ -201,37 +202,3 @@ def _checked(found: reader.Contents) -> ModeTable:
         if claimed != real:
             raise TableError(f"attribute '{name}' is {claimed}, but the content's is {real}: {reader.REBUILD}")
     return table
-
-
-def _check_arrays(arrays: Mapping[str, NDArray[Any]]) -> None:
-    loc, scale, values = arrays[schema.LOC], arrays[schema.SCALE], arrays[schema.VALUE]
-    for name, axis in ((schema.LOC, loc), (schema.SCALE, scale)):
-        if not np.isfinite(axis).all() or not (np.diff(axis) > 0).all() or axis[0] < 0:
-            raise ValueError(f"axis {name!r} is not finite, increasing and ≥ 0")
-    if loc[0] != 0:
-        raise ValueError(f"axis {schema.LOC!r} begins at {loc[0]}, not 0")
-    if values.shape != (len(loc), len(scale)):
-        raise ValueError(f"{schema.VALUE!r} has shape {values.shape}, its axes have {len(loc)} and {len(scale)} nodes")
-    if not ((values >= 0) & (values <= 1)).all():
-        raise ValueError(f"{schema.VALUE!r} has entries outside [0, 1] or NaN")
-    if (np.diff(values, axis=0) < 0).any() or (np.diff(values, axis=1) < 0).any():
-        raise ValueError(f"{schema.VALUE!r} is not increasing along both axes, as the mode is")
-
-
-def _check_certificates(certificates: Sequence[Certificate], table: str, network: str | None) -> None:
-    for certificate in certificates:
-        of_network = certificate.method in NETWORK_METHODS
-        if certificate.digest != (network if of_network else table):
-            what = "network" if of_network else "table"
-            raise ValueError(f"the certificate for method {certificate.method!r} speaks of another {what}")
-        if not 0 <= certificate.observed <= certificate.bound < 2:
-            raise ValueError(f"{certificate} claims a bound below what was observed, or none")
-
-
-def _check_metadata(metadata: Mapping[str, float | str]) -> Bounds:
-    bounds = Bounds(*(float(metadata[name]) for name in Bounds._fields))
-    if not (bounds.loc_max > 0 and 0 <= bounds.scale_min < bounds.scale_max):
-        raise ValueError(f"{bounds} are not bounds with loc_max > 0 and 0 ≤ scale_min < scale_max")
-    if not 0 < float(metadata["tolerance"]) < 2:
-        raise ValueError(f"tolerance {metadata['tolerance']} is not between 0 and 2")
-    return bounds

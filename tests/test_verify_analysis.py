@@ -93,7 +93,7 @@ def test_bilinear_rounding_is_within_its_bound() -> None:
         boxes = Boxes(table.loc[row], table.loc[row + 1], where.cells.delta[column], where.cells.delta[column + 1])
         y = corners(boxes)
         values = where.cells.corner_values(row, column)
-        allowed = bilinear_rounding(boxes, y, slope_minimum(boxes, y), values)
+        allowed = bilinear_rounding(boxes, y, slope_minimum(boxes, y), values, where.cells.widths(row, column))
         # ŷ's own slopes stand in for the mode's here: they agree to the interpolation error of the cell.
         slack = 8 * U * (values[3] - values[0])
         assert (np.abs(found - plain) <= allowed + slack).all()

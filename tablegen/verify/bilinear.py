@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tablegen.verify.boxes import SLACK, Array, Boxes, Corners, corners, curvature, grid_corners, mode_at, slope_minimum
+from tablegen.verify.rounding import Widths
 
 Indices = NDArray[np.intp]
 
@@ -52,6 +53,11 @@ class Cells(NamedTuple):
         """Stored v00, v01, v10, v11 of the given cells."""
         v = self.values
         return v[row, column], v[row, column + 1], v[row + 1, column], v[row + 1, column + 1]
+
+    def widths(self, row: Indices, column: Indices) -> Widths:
+        """Of the given cells."""
+        m0, m1, d0, d1 = self.m[row], self.m[row + 1], self.delta[column], self.delta[column + 1]
+        return Widths(m1 - m0, d1 - d0, m1, np.maximum(np.abs(d0), np.abs(d1)))
 
     def interpolant(self, m: Array, delta: Array, row: Indices, column: Indices) -> Array:
         """The bilinear interpolant of the given cells at points in them, in float64."""
@@ -102,10 +108,10 @@ def judge(cells: Cells, boxes: Boxes, y: Corners, slope: Array, row: Indices, co
     below = np.stack([at[k] - end[1] for k, end in enumerate(y)]) - loose
     above = np.stack([at[k] - end[0] for k, end in enumerate(y)]) + loose
     bend = curvature(y, slope)
-    m_part = (boxes.m1 - boxes.m0) ** 2 / 8.0 * (1.0 + SLACK)
-    d_part = (boxes.d1 - boxes.d0) ** 2 / 8.0 * (1.0 + SLACK)
-    low = below.min(axis=0) - (m_part * bend.along_m + d_part * bend.down)
-    high = above.max(axis=0) + d_part * bend.up
+    along_m = _sags(boxes.m1 - boxes.m0, bend.along_m)
+    up, down = (_sags(boxes.d1 - boxes.d0, part) for part in (bend.up, bend.down))
+    low = below.min(axis=0) - (along_m + down)
+    high = above.max(axis=0) + up
     hull_low, hull_high = at.min(axis=0) - y.y11[1] - loose, at.max(axis=0) - y.y00[0] + loose
     sure = np.maximum(below, -above)
     which = sure.argmax(axis=0)
@@ -117,6 +123,12 @@ def judge(cells: Cells, boxes: Boxes, y: Corners, slope: Array, row: Indices, co
         np.stack([m for m, _ in points])[which, index],
         np.stack([d for _, d in points])[which, index],
     )
+
+
+def _sags(width: Array, bend: Array) -> Array:
+    """width²/8·|y''|; infinite, not NaN, where nothing is known of y'' and the square underflows."""
+    with np.errstate(invalid="ignore"):
+        return np.where(np.isinf(bend), np.inf, width**2 / 8.0 * (1.0 + SLACK) * bend)
 
 
 def bound(cells: Cells, progress: Callable[[int], None] = lambda boxes: None) -> Outcome:
@@ -133,7 +145,7 @@ def bound(cells: Cells, progress: Callable[[int], None] = lambda boxes: None) ->
     seen, examined = max(float(part.seen.max()) for part in kept), len(parent)
     progress(examined)
     for _ in range(_ROUNDS):
-        open_ = np.flatnonzero(np.maximum(-found.low, found.high) > CLOSE_ENOUGH * seen)
+        open_ = np.flatnonzero(~(np.maximum(-found.low, found.high) <= CLOSE_ENOUGH * seen))
         if not len(open_) or examined + 4 * len(open_) > _MOST_BOXES:
             break
         boxes, parent = boxes.take(open_).quarters(), np.tile(parent[open_], 4)

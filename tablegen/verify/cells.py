@@ -1,7 +1,6 @@
 """From a loaded table to the cells that its float32 lookups use, and which of them a float32 query can reach."""
 
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -21,14 +20,15 @@ class Domain(NamedTuple):
 
     Attributes:
         cells: the grid, clipped to the bounds.
-        box: the bounds as a single box; arguments beyond the axes' ends are clamped to them by the lookup.
-        over_m, over_delta: how far beyond the last loc node, the last δ node queries are answered, by clamping.
+        box: the bounds as a single box.
+        over_m, over_delta: whether queries beyond the last loc node, the last δ node are answered, by clamping. The
+            contract lets an axis end short of the bounds only where the mode is 1 but for 3e-14.
     """
 
     cells: Cells
     box: Boxes
-    over_m: float
-    over_delta: float
+    over_m: bool
+    over_delta: bool
 
 
 def exact_delta(scale: Array) -> Array:
@@ -40,27 +40,22 @@ def domain(table: ModeTable) -> Domain:
     """The table's grid, once its float32 axes are those that the rounding analysis assumes.
 
     Raises:
-        ArithmeticError: an axis collapses or is displaced in float32, or does not begin within the bounds.
+        ArithmeticError: an axis is displaced in float32.
     """
     m, delta = table.loc, exact_delta(table.scale)
     grid = table.grid(torch.float32, torch.device("cpu"))
     for name, axis, exact in (("loc", grid.loc, m), ("scale", grid.delta, delta)):
         used = torch.cat([axis.origin, axis.end]).double().numpy()
-        if not (np.diff(used) > 0).all():
-            raise ArithmeticError(f"axis {name!r}: two nodes are the same float32 number; lookups would divide by zero")
         if not (np.abs(used - exact) <= NODE * U * np.abs(exact)).all():
             raise ArithmeticError(f"axis {name!r}: a float32 node is off by more than {NODE}·2^-24 of it")
-    bounds = table.bounds
-    m_top = _reach(bounds.loc_max, max)
-    d_low, d_top = _delta_at(_reach(bounds.scale_min, min)), _delta_at(_reach(bounds.scale_max, max))
-    if delta[0] > d_low:
-        raise ArithmeticError(f"axis 'scale' begins at {table.scale[0]}, above the bounds' {bounds.scale_min}")
-    m_edges, row = _clip(m, 0.0, m_top)
+    reach = table.bounds.reach
+    d_low, d_top = _delta_at(reach.scale_min), _delta_at(reach.scale_max)
+    m_edges, row = _clip(m, 0.0, reach.loc_max)
     d_edges, column = _clip(delta, d_low, d_top)
     cells = Cells(m, delta, table.values.astype(np.float64), m_edges, d_edges, row, column)
-    ends = (0.0, bounds.loc_max, _delta_at(bounds.scale_min), _delta_at(bounds.scale_max))
+    ends = (0.0, table.bounds.loc_max, _delta_at(table.bounds.scale_min), _delta_at(table.bounds.scale_max))
     box = Boxes(*(np.array([end]) for end in ends))
-    return Domain(cells, box, max(m_top - m[-1], 0.0), max(d_top - delta[-1], 0.0))
+    return Domain(cells, box, not reach.loc_max <= m[-1], not d_top <= delta[-1])
 
 
 def reachable(d0: Array, d1: Array) -> NDArray[np.bool_]:
@@ -68,18 +63,18 @@ def reachable(d0: Array, d1: Array) -> NDArray[np.bool_]:
     return np.asarray((d0 <= DELTA_BELOW) | (d1 >= DELTA_ABOVE))
 
 
-def _reach(bound: float, wider: Callable[[float, float], float]) -> float:
-    """The bound or, as torch compares in the query's dtype, the float32 nearest to it, whichever lets more in."""
-    return wider(bound, float(np.float32(bound)))
-
-
 def _delta_at(scale: float) -> float:
     return float(exact_delta(np.array([scale]))[0]) if scale < 1e100 else math.inf
 
 
 def _clip(nodes: Array, low: float, high: float) -> tuple[Array, NDArray[np.intp]]:
-    """The nodes within [low, high] with those ends, and the cell of each interval."""
-    low, high = max(low, float(nodes[0])), min(high, float(nodes[-1]))
+    """The nodes within [low, high] with those ends, and the cell of each interval.
+
+    The ends are widened by a rounding, so that no interval is empty; bounds wholly beyond the axis use its last cell.
+    """
+    low, high = np.nextafter(low, -np.inf), np.nextafter(high, np.inf)
+    low = float(nodes[-2]) if low >= nodes[-1] else max(low, float(nodes[0]))
+    high = min(high, float(nodes[-1]))
     inside = nodes[(nodes > low) & (nodes < high)]
     edges = np.concatenate([[low], inside, [high]])
     return edges, np.searchsorted(nodes, edges[:-1], side="right") - 1

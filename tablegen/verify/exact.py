@@ -44,12 +44,12 @@ def over_half_plane(
         errors = box_error(boxes)
         examined += len(errors)
         progress(len(errors))
-        open_ = np.flatnonzero(errors > TARGET)
-        if not len(open_) or examined + 4 * len(open_) > _MOST_BOXES:
-            return max(worst, float(errors.max(initial=0.0))), examined
-        worst = max(worst, float(errors[errors <= TARGET].max(initial=0.0)))
-        boxes = _outside(boxes.take(open_).quarters(), inside)
-    return max(worst, float(box_error(boxes).max(initial=0.0))), examined
+        settled = errors <= TARGET
+        if settled.all() or examined + 4 * int((~settled).sum()) > _MOST_BOXES:
+            return float(errors.max(initial=worst)), examined  # NaN, if there is one
+        worst = float(errors[settled].max(initial=worst))
+        boxes = _outside(boxes.take(~settled).quarters(), inside)
+    return float(box_error(boxes).max(initial=worst)), examined
 
 
 def box_error(boxes: Boxes) -> Array:

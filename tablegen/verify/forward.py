@@ -36,6 +36,9 @@ Numbers = tuple[list[Array], list[Array]]  # weights (out, in) and biases (out,)
 
 # Underflow, flushed or not: 1.2e-38 in the residual over p' ≥ 1e-7, the smallest slope of a float32 scale.
 TINY = 1e-30
+SMALLEST = 2.0**-126
+# float64's own rounding of the sums here, whatever the weights: at most 1024 terms, a few operations more.
+OWN = 2.0**-40
 
 
 class Local(NamedTuple):
@@ -63,12 +66,17 @@ def activation(z: Array) -> Array:
     return np.asarray(z / np.sqrt(1.0 + z * z))
 
 
-def over(boxes: Squares, numbers: Numbers) -> Local:
-    """The network over boxes; its inputs are u = v² and ρ."""
+def over(boxes: Squares, numbers: Numbers, drift: list[Array] | None = None) -> Local:
+    """The network over boxes; its inputs are u = v² and ρ.
+
+    `drift` widens the inputs and each layer's pre-activations, so that rounded ones lie within too.
+    """
     weights, biases = numbers
     v, rho = boxes.middle()
     inputs = np.stack([v * v, rho])
     half = np.stack([np.maximum(boxes.v1**2 - v * v, v * v - boxes.v0**2), 0.5 * (boxes.r1 - boxes.r0)])
+    if drift is not None:
+        half = half + drift[0]
     a = inputs
     # Derivatives by u and by ρ, each as centre and radius, (out, boxes).
     middles = [np.stack([np.full(v.shape, float(i == k)) for i in range(2)]) for k in range(2)]
@@ -76,13 +84,16 @@ def over(boxes: Squares, numbers: Numbers) -> Local:
     pre: list[tuple[Array, Array]] = []
     for number, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
         z = weight @ a + bias[:, None]
+        radii = [np.abs(weight) @ (r + OWN * np.abs(c)) for c, r in zip(middles, radii, strict=True)]
         middles = [weight @ part for part in middles]
-        radii = [np.abs(weight) @ part for part in radii]
         spread = sum((np.abs(c) + r) * h for c, r, h in zip(middles, radii, half, strict=True))
-        pre.append((z, np.asarray(spread)))
+        spread = spread + OWN * (np.abs(weight) @ np.abs(a) + np.abs(bias)[:, None])
+        if drift is not None:
+            spread = spread + drift[number + 1]
+        pre.append((z, spread))
         if number < len(weights) - 1:
             a = activation(z)
-            slope = slopes(z, np.asarray(spread))
+            slope = slopes(z, spread)
             c, r = 0.5 * (slope.high + slope.low), 0.5 * (slope.high - slope.low)
             radii = [np.abs(part) * r + rad * slope.high for part, rad in zip(middles, radii, strict=True)]
             middles = [part * c for part in middles]
@@ -94,22 +105,59 @@ def over(boxes: Squares, numbers: Numbers) -> Local:
 def slopes(z: Array, radius: Array) -> Interval:
     """a' over z ± radius."""
     far, near = np.abs(z) + radius, np.maximum(np.abs(z) - radius, 0.0)
-    return Interval((1.0 + far * far) ** -1.5, (1.0 + near * near) ** -1.5)
+    return Interval((1.0 + far * far) ** -1.5 * (1.0 - OWN), (1.0 + near * near) ** -1.5 * (1.0 + OWN))
 
 
 def rounding(boxes: Squares, numbers: Numbers, at: Local) -> Array:
-    """An upper bound, per box, of |float32 answer − the network in exact arithmetic at the true point of the chart|."""
-    base = base_of(boxes.v1)
-    in_network = _network_rounding(boxes, numbers, at)
-    answer = base * (1.0 + at.range.high)
+    """An upper bound, per box, of |float32 answer − the network in exact arithmetic at the true point of the chart|.
+
+    Infinite where the rounded pre-activations might leave the ranges that their derivatives were bounded over. The
+    network at the centre of a box is computed in float64: that rounds 2^-29 as much, in sums of up to 2^10 terms, which
+    the last factor covers.
+    """
     root = _root_error(boxes)
     u1, r1 = boxes.v1**2, boxes.r1
     room = 1.0 - boxes.v0**2  # 1 − u
-    by_u, by_rho = at.by_u.magnitude, at.by_rho.magnitude
-    moved = root * (2.0 * room * u1 * by_u + r1 * by_rho) + U * ((2.0 + room) * u1 * by_u + r1 * by_rho)
+    moved = np.stack([root * 2.0 * room * u1 + U * (2.0 + room) * u1, (root + U) * r1])
+    drift = [2.0 * SECOND * part for part in (moved, *_drift(boxes, numbers, at, moved))]
+    wide = over(boxes, numbers, drift)
+    again = _drift(boxes, numbers, wide, moved)
+    sound = np.logical_and.reduce([(part * SECOND <= most).all(0) for part, most in zip(again, drift[1:], strict=True)])
+    base = base_of(boxes.v1)
+    in_network = _network_rounding(boxes, numbers, wide)
+    answer = base * np.maximum(np.abs(1.0 + wide.range.low), np.abs(1.0 + wide.range.high))
+    through = moved[0] * wide.by_u.magnitude + moved[1] * wide.by_rho.magnitude
     base_error = U * (2.5 + 0.5 * base * base) + root * (1.0 - base_of(boxes.v0) ** 2)
-    total = base * (in_network + moved) + answer * (base_error + 2.0 * U)
-    return np.asarray(total * SECOND + TINY)
+    total = (base * (in_network + through) + answer * (base_error + 2.0 * U)) * (1.0 + 2.0**-18)
+    return np.where(sound, total * SECOND + TINY, np.inf)
+
+
+def _drift(boxes: Squares, numbers: Numbers, at: Local, moved: Array) -> list[Array]:
+    """How far each layer's rounded pre-activations may lie from exact ones, the inputs being off by `moved`."""
+    weights, _ = numbers
+    result: list[Array] = []
+    error = moved
+    for k, weight in enumerate(weights):
+        inputs = _inputs(boxes, at, k)
+        if k:
+            slope, size = slopes(*at.z[k - 1]).high, inputs.magnitude
+            error = slope * error + U * (2.5 + 0.5 * size * size) * size
+        error = np.abs(weight) @ error + U * _local(weight, inputs, at.z[k])
+        result.append(error)
+    return result
+
+
+def _inputs(boxes: Squares, at: Local, layer: int) -> Interval:
+    """The range of what a layer's weights multiply."""
+    if layer == 0:
+        return Interval(np.stack([boxes.v0**2, boxes.r0]), np.stack([boxes.v1**2, boxes.r1]))
+    z, radius = at.z[layer - 1]
+    return Interval(activation(z - radius), activation(z + radius))
+
+
+def _local(weight: Array, inputs: Interval, z: tuple[Array, Array]) -> Array:
+    """What a layer's sums round, in units of U, (out, boxes): products, partial sums, the bias; and underflow."""
+    return np.asarray(_tree_roundings(weight, inputs) + np.abs(z[0]) + z[1] + 2.0 * weight.shape[1] * SMALLEST / U)
 
 
 def _root_error(boxes: Squares) -> Array:
@@ -132,23 +180,16 @@ WORST_ROOT = 1.0 + 3.0 + (1.0 + EXCESS)
 
 def _network_rounding(boxes: Squares, numbers: Numbers, at: Local) -> Array:
     weights, _ = numbers
-    last = len(weights) - 1
     total = np.zeros(len(boxes.v0))
     adjoint = Interval(np.ones((1, len(total))), np.ones((1, len(total))))  # ∂N/∂z of the layer at hand
-    for k in range(last, -1, -1):
-        z, radius = at.z[k]
-        if k:
-            before, width = at.z[k - 1]
-            inputs = Interval(activation(before - width), activation(before + width))
-        else:
-            inputs = Interval(np.stack([boxes.v0**2, boxes.r0]), np.stack([boxes.v1**2, boxes.r1]))
-        local = _tree_roundings(weights[k], inputs) + np.abs(z) + radius
-        total += (adjoint.magnitude * local).sum(axis=0)
+    for k in range(len(weights) - 1, -1, -1):
+        inputs = _inputs(boxes, at, k)
+        total += (adjoint.magnitude * _local(weights[k], inputs, at.z[k])).sum(axis=0)
         if k:
             by_a = _product(weights[k].T, adjoint)
             size = inputs.magnitude
             total += (by_a.magnitude * size * (2.5 + 0.5 * size * size)).sum(axis=0)
-            slope = slopes(before, width)
+            slope = slopes(*at.z[k - 1])
             ends = [by_a.low * slope.low, by_a.low * slope.high, by_a.high * slope.low, by_a.high * slope.high]
             adjoint = Interval(np.minimum.reduce(ends), np.maximum.reduce(ends))
     return total * U
@@ -156,7 +197,7 @@ def _network_rounding(boxes: Squares, numbers: Numbers, at: Local) -> Array:
 
 def _product(matrix: Array, vector: Interval) -> Interval:
     centre, radius = 0.5 * (vector.high + vector.low), 0.5 * (vector.high - vector.low)
-    middle, spread = matrix @ centre, np.abs(matrix) @ radius
+    middle, spread = matrix @ centre, np.abs(matrix) @ (radius + OWN * np.abs(centre))
     return Interval(middle - spread, middle + spread)
 
 

@@ -146,8 +146,8 @@ def _far(boxes: Boxes, at: Step) -> Array:
     moved = 3.0 * U * x * per_a
     e_t = tau / t_low
     e_s = (EXP + 4.0) * U + tau
-    rough = _relative(at, delta, e_t, e_s) + 3.0 * U
-    far = tau * (1.0 + at.s * per_a) + moved + big_s * at.step * rough
+    rough = _relative(at, delta, e_t, e_s)
+    far = tau * (1.0 + at.s * per_a) + moved + 3.0 * U * at.residual * per_a + big_s * at.step * rough
     return np.asarray(np.where(at.x_high > SEAM, far, 0.0))
 
 

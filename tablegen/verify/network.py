@@ -99,16 +99,22 @@ class Judged(NamedTuple):
     y: Interval
 
 
-def verify_network(table: ModeTable, method: Method, *, progress: Progress = lambda boxes: None) -> NetworkVerification:
-    """Prove a bound of "mlp" or "mlp_refined" with the table's network.
+def verify_network(
+    table: ModeTable,
+    method: Method,
+    *,
+    progress: Progress = lambda boxes: None,
+    begun: "Outcome | None" = None,
+) -> NetworkVerification:
+    """Prove a bound of "mlp" or "mlp_refined" with the table's network; `begun`: its `branch_and_bound`, if there.
 
     Raises:
         ValueError: the table holds no network, or the method is another.
     """
     if table.network is None or method not in NETWORK_METHODS:
         raise ValueError(f"method {method!r} cannot be verified: the table holds no network, or it needs none")
-    begun = time.perf_counter()
-    found = branch_and_bound(table.network, progress)
+    started = time.perf_counter()
+    found = begun or branch_and_bound(table.network, progress)
     bound, boxes = float(found.cells.max()), found.examined
     if method == "mlp_refined":
         sup = bound
@@ -128,7 +134,7 @@ def verify_network(table: ModeTable, method: Method, *, progress: Progress = lam
         ratio=bound / seen.error if seen.error > 0 else np.inf,
         parameters=table.network.parameters,
         boxes=boxes,
-        seconds=time.perf_counter() - begun,
+        seconds=time.perf_counter() - started,
         cell_bounds=found.cells.reshape(_CELLS, _CELLS),
     )
 
@@ -147,7 +153,8 @@ def branch_and_bound(network: Network, progress: Progress = lambda boxes: None) 
         found = _settle(boxes.take(group), noise[group], target, numbers, progress)
         cells[group] = found.cells
         examined += found.examined
-        network_error, relative = max(network_error, found.network_error), max(relative, found.relative)
+        network_error = float(np.maximum(network_error, found.network_error))
+        relative = float(np.maximum(relative, found.relative))
         kept.append((found.seen, found.v, found.rho))
         target = max(target, found.target)
     worst, v, rho = (np.concatenate(parts) for parts in zip(*kept, strict=True))
@@ -186,13 +193,13 @@ def _settle(boxes: Squares, noise: Array, target: float, numbers: Numbers, progr
         total = (found.error + noise[parent]) * (1.0 + SLACK)
         with np.errstate(divide="ignore"):
             ratio = np.where(boxes.v1 > STRIP, total / found.y.low, 0.0)
-        open_ = (total > CLOSE_ENOUGH * target) | (ratio > RELATIVE)
+        open_ = ~((total <= CLOSE_ENOUGH * target) & (ratio <= RELATIVE))
         if level == _LEVELS or examined + 4 * int(open_.sum()) > _MOST_BOXES:
             open_[:] = False
         done = ~open_
         np.maximum.at(cells, parent[done], total[done])
-        network_error = max(network_error, float(found.error[done].max(initial=0.0)))
-        relative = max(relative, float(ratio[done].max(initial=0.0)))
+        network_error = float(found.error[done].max(initial=network_error))  # NaN, if there is one
+        relative = float(ratio[done].max(initial=relative))
         if not open_.any():
             break
         boxes, parent = boxes.take(open_).quarters(), np.tile(parent[open_], 4)

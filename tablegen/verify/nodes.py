@@ -40,7 +40,7 @@ def prove_nodes(loc: Array, scale: Array, values: NDArray[np.float32], paranoid:
     allowed = 0.5 * np.spacing(values).astype(np.float64) * (1.0 + 1e-6)
     i, j = np.unravel_index(int(off.argmax()), off.shape)
     balls = _prove_with_balls(loc, scale, low, high) if paranoid else 0
-    wrong = int((off > allowed + (high - low)).sum())
+    wrong = int((~(off <= allowed + (high - low))).sum())
     return NodeProof(float(off[i, j]), float(loc[i]), float(scale[j]), wrong, balls)
 
 

@@ -30,24 +30,31 @@ def bound(
     start_error: Array,
     added: Array,
     over: tuple[bool, bool],
+    twice: bool,
     progress: Callable[[int], None] = lambda boxes: None,
 ) -> tuple[Array, int]:
-    """(bound of |refined − mode| per cell, boxes examined); NaN for cells that no float32 scale can reach.
+    """(bound of |refined − mode| per cell, boxes examined); cells that no float32 scale can reach count for nothing.
 
     Args:
         cells, boxes, y: the grid, its clipped cells (m-major) and the mode at their corners.
         start_error: bound of the float32 bilinear lookup per cell.
         added: the part of it that is not interpolation in exact arithmetic: rounding and clamping.
         over: whether queries beyond the last m, beyond the last δ are answered by clamping.
+        twice: whether some backend takes two steps.
     """
+
+    def after_steps(part: Boxes, ends: Corners, error: Array) -> Array:
+        stretched, start = _start(cells, part, ends, error, over)
+        once = step_error(stretched, start)
+        return np.maximum(once, step_error(stretched, start._replace(error=once))) if twice else once
+
     columns = len(cells.column)
     parent = np.arange(len(boxes.m0))
-    used = reachable(boxes.d0, boxes.d1)
-    errors = step_error(*_start(cells, boxes, y, start_error, over))
+    errors = after_steps(boxes, y, start_error)
     examined = len(errors)
     last = errors
     for _ in range(_ROUNDS):
-        open_ = np.flatnonzero((last > TARGET) & reachable(boxes.d0, boxes.d1))
+        open_ = np.flatnonzero(~(last <= TARGET) & reachable(boxes.d0, boxes.d1))
         if not len(open_) or examined + 4 * len(open_) > _MOST_BOXES:
             break
         boxes, parent = boxes.take(open_).quarters(), np.tile(parent[open_], 4)
@@ -56,7 +63,7 @@ def bound(
             cells, boxes, y, slope_minimum(boxes, y), cells.row[parent // columns], cells.column[parent % columns]
         )
         interpolation = np.maximum(-found.low, found.high)
-        last = step_error(*_start(cells, boxes, y, interpolation + added[parent], over))
+        last = after_steps(boxes, y, interpolation + added[parent])
         last[~reachable(boxes.d0, boxes.d1)] = 0.0
         # Parts left alone were within TARGET; the halved ones now have these bounds.
         tighter = np.full(len(errors), TARGET)
@@ -65,7 +72,6 @@ def bound(
         errors[halved] = np.minimum(errors[halved], tighter[halved])
         examined += len(last)
         progress(len(last))
-    errors[~used] = np.nan
     return errors, examined
 
 

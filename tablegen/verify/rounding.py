@@ -20,14 +20,22 @@ t ≤ the cells of the quarter octave that it lies in, which is at most U·y/4. 
 
 With rise_m, rise_s the largest rise of the four corner values along each axis and y their largest value, the result
 differs from exact interpolation between exact nodes, at an argument off by (NODE_M, (EXCESS + NODE)·U), by at most
-2·U·y + 6·U·(rise_m + rise_s), and the argument's own error costs m·y_m and |δ|·y_s of it. Both products are at most y
-(y_m = q/D, y_s = y·q/D; D = φ + m·q/y ≥ m·q/y; for δ < 0, D = y² − δ·q ≥ |δ|·q; for δ > 0, δ ≤ A/y and
-q·A/y ≤ y²/3 give y² ≥ 3·δ·q, so D ≥ 2·δ·q), and usually far less: q/D is bounded over each cell. The bound must hold
-a few U outside the cell too, where the true argument may lie. There D changes by at most (q + 2·s·y·y_s)·|δ|·8·U and
-2·s·y·y_m·m·U, relative to D below 60·s·U < 1.3e-4 for s ≤ 33 by the same inequalities, q alike: MARGIN covers it.
+2·U·y + 6·U·(rise_m + rise_s). What the argument's own error costs depends on where it leads. While it stays in the
+cell, m·y_m and |δ|·y_s of it: both products are at most y (y_m = q/D, y_s = y·q/D; D = φ + m·q/y ≥ m·q/y; for δ < 0,
+D = y² − δ·q ≥ |δ|·q; for δ > 0, δ ≤ A/y and q·A/y ≤ y²/3 give y² ≥ 3·δ·q, so D ≥ 2·δ·q), and usually far less: q/D is
+bounded over each cell. The bound must hold a few U outside the cell too, where the true argument may lie. There D
+changes by at most (q + 2·s·y·y_s)·|δ|·8·U and 2·s·y·y_m·m·U, relative to D below 60·s·U < 5e-4 for s ≤ 128 by the same
+inequalities, q alike: MARGIN covers it. Where it leads out of the cell the interpolant goes on with its own slope,
+rise/width: the larger of the two slopes is charged. Out there the rise along the other axis grows, by no more than the
+share of the cell that the argument is out: a factor 1 + both shares (at most a half each, since tanhlut.contract allows
+no cell narrower than 2^-20 of its ends).
 
-Underflow: each operation adds at most 2^-126 even if subnormals are flushed to zero: TINY.
+Underflow: each operation adds at most 2^-126 even if subnormals are flushed to zero. A flushed loc below 2^-126 moves
+the mode by at most 2^-126/|δ| < 4e-31; in the weight a flushed difference is multiplied by 1/width, which charges
+2^-126/width of the rise. TINY covers what is left.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -38,16 +46,30 @@ EXCESS = 5.6
 NODE = 1.01
 SECOND = 1.0 + 2.0**-12
 MARGIN = 1.001
-TINY = 1e-36
+TINY = 1e-29
+SMALLEST = 2.0**-126
+CLAMPED = 3e-14  # loc is clamped to 40 in torch operations, 16 in the kernels, scale to 4 and 3: there 1 − y < 2.6e-14
 
 
-def bilinear_rounding(boxes: Boxes, y: Corners, slope: Array, values: tuple[Array, Array, Array, Array]) -> Array:
+class Widths(NamedTuple):
+    """Of the table's cells, not clipped: widths along both axes, and the larger magnitude of their ends."""
+
+    m: Array
+    d: Array
+    larger_m: Array
+    larger_d: Array
+
+
+def bilinear_rounding(
+    boxes: Boxes, y: Corners, slope: Array, values: tuple[Array, Array, Array, Array], widths: Widths
+) -> Array:
     """An upper bound, per cell, of |float32 lookup − exact bilinear interpolation error-free at the true argument|.
 
     Args:
-        boxes, y: the cells and the mode at their corners.
+        boxes, y: the cells, clipped to the bounds, and the mode at their corners.
         slope: a lower bound of D over each cell.
         values: the stored corner values v00, v01, v10, v11.
+        widths: of the cells.
     """
     v00, v01, v10, v11 = values
     top = np.maximum(v11, y.y11[1])
@@ -55,12 +77,17 @@ def bilinear_rounding(boxes: Boxes, y: Corners, slope: Array, values: tuple[Arra
         gain = q_of(y.y00[0]) / slope * MARGIN
     gain = np.where(np.isnan(gain), np.inf, gain)
     by_m = np.minimum(top, boxes.m1 * np.where(boxes.m1 > 0, gain, 0.0))
-    width = np.maximum(np.abs(boxes.d0), np.abs(boxes.d1))
-    by_s = np.minimum(top, width * top * gain)
+    size = np.maximum(np.abs(boxes.d0), np.abs(boxes.d1))
+    by_s = np.minimum(top, size * top * gain)
     # Across δ = 0 the shift is relative to the wider end, not to δ, so |δ|·y_s ≤ y does not help.
     across = (boxes.d0 < 0) & (boxes.d1 > 0)
-    by_s = np.where(across, np.minimum(top / U, width * top * gain), by_s)
+    by_s = np.where(across, np.minimum(top / U, size * top * gain), by_s)
     rise_m = np.maximum(v10 - v00, v11 - v01)
     rise_s = np.maximum(v01 - v00, v11 - v10)
+    out_m, out_s = widths.larger_m / widths.m, widths.larger_d / widths.d  # ends of the cell in widths of it
+    by_m, by_s = np.maximum(by_m, out_m * rise_m), np.maximum(by_s, out_s * rise_s)
     arithmetic = 2.0 * top + 6.0 * (rise_m + rise_s)
-    return np.asarray((arithmetic + NODE * by_m + (EXCESS + NODE) * by_s) * (U * SECOND * MARGIN) + TINY)
+    flushed = SMALLEST * (rise_m / widths.m + rise_s / widths.d)
+    stretch = 1.0 + (NODE * out_m + (EXCESS + NODE) * out_s) * U
+    total = (arithmetic + NODE * by_m + (EXCESS + NODE) * by_s) * (U * SECOND * MARGIN) * stretch
+    return np.asarray(total + flushed + TINY)

@@ -7,23 +7,24 @@ The proof, from the file's arrays and the text of `tanhlut.grid`, `eager` and `e
 2. `bilinear` bounds interpolation in exact arithmetic in every cell; `rounding` adds what float32 does.
 3. `halley` bounds the result of the refining step from the bound of its start.
 4. Beyond an axis' end the lookup clamps: the mode rises by at most 1 − y from there on. By symmetry the half-plane
-   loc < 0 has the same errors, and the runtime folds it away exactly.
+   loc < 0 has the same errors, and the runtime folds it away exactly. What a file may be at all is `tanhlut.contract`.
 5. Outside narrower bounds the answer is that of the method "exact": `exact`.
 """
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from tablegen.verify import bilinear, exact, refined, witness
-from tablegen.verify.boxes import SLACK, Array, q_of
-from tablegen.verify.cells import Domain, domain
+from tablegen.verify.boxes import SLACK, Array
+from tablegen.verify.cells import Domain, domain, reachable
 from tablegen.verify.nodes import NodeProof, prove_nodes
-from tablegen.verify.rounding import MARGIN, bilinear_rounding
+from tablegen.verify.rounding import CLAMPED, bilinear_rounding
 from tablegen.verify.witness import Witness
 from tanhlut.eager import Method
 from tanhlut.table import ModeTable
@@ -75,12 +76,41 @@ class Verification:
     assumptions: tuple[str, ...] = ASSUMPTIONS
 
     def supports(self, claim: float) -> bool:
-        """Whether a claimed bound is proven, and every stored value is the float32 nearest to the mode at its node."""
-        return self.bound <= claim and self.nodes.wrong == 0
+        """Whether a claimed bound is proven, nothing worse was seen, and every stored value is the float32 nearest to
+        the mode at its node."""
+        return self.witness.error <= self.bound <= claim and self.nodes.wrong == 0
+
+
+class Interpolation(NamedTuple):
+    """What the proofs of both methods begin with: the grid, its nodes, interpolation in exact arithmetic, and in
+    float32 (`errors`, of which `added` is rounding and clamping)."""
+
+    where: Domain
+    nodes: NodeProof
+    found: bilinear.Outcome
+    added: Array
+    errors: Array
+
+
+def interpolation(
+    table: ModeTable, *, paranoid: bool = False, progress: Progress = lambda boxes: None
+) -> Interpolation:
+    """The common part of the proofs; arguments as for `verify`."""
+    where = domain(table)
+    nodes = prove_nodes(table.loc, table.scale, table.values, paranoid)
+    found = bilinear.bound(where.cells, progress)
+    added = _added(where, found)
+    errors = (np.maximum(-found.low, found.high) + added) * (1.0 + SLACK)
+    return Interpolation(where, nodes, found, added, errors)
 
 
 def verify(
-    table: ModeTable, method: Method = "bilinear", *, paranoid: bool = False, progress: Progress = lambda boxes: None
+    table: ModeTable,
+    method: Method = "bilinear",
+    *,
+    paranoid: bool = False,
+    progress: Progress = lambda boxes: None,
+    begun: Interpolation | None = None,
 ) -> Verification:
     """Prove a bound of `method` on a loaded table.
 
@@ -88,33 +118,33 @@ def verify(
         method: "bilinear" or "refined".
         paranoid: also prove every node in 128-bit ball arithmetic (needs python-flint).
         progress: called with numbers of boxes as they are done.
+        begun: `interpolation` of the same table, if it is already there.
 
     Raises:
         ArithmeticError: the table's float32 axes are not those that the analysis is about.
     """
     if method not in ("bilinear", "refined"):
         raise ValueError(f"method {method!r} has no table to verify: use 'bilinear' or 'refined'")
-    begun = time.perf_counter()
-    where = domain(table)
-    nodes = prove_nodes(table.loc, table.scale, table.values, paranoid)
-    found = bilinear.bound(where.cells, progress)
-    added = _added(where, found)
-    errors = (np.maximum(-found.low, found.high) + added) * (1.0 + SLACK)
+    started = time.perf_counter()
+    where, nodes, found, added, errors = begun or interpolation(table, paranoid=paranoid, progress=progress)
     boxes = found.examined
+    used = np.ones(len(errors), dtype=bool)
     if method == "refined":
-        over = (where.over_m > 0, where.over_delta > 0)
-        errors, more = refined.bound(where.cells, found.boxes, found.y, errors, added, over, progress)
+        over = (where.over_m, where.over_delta)
+        twice = not table.bounds.whole_plane  # the compiled kernels then step twice
+        errors, more = refined.bound(where.cells, found.boxes, found.y, errors, added, over, twice, progress)
         boxes += more
-    inside = float(np.nanmax(errors))
+        used = reachable(found.boxes.d0, found.boxes.d1)
+    inside = float(errors[used].max(initial=0.0))  # NaN, if there is one
     outside = 0.0
     if not table.bounds.whole_plane:
         outside, more = exact.exact_error(where.box, progress)
         boxes += more
-    worst = np.argsort(-np.nan_to_num(errors))[: len(found.m)]
+    worst = np.argsort(-np.where(used, errors, 0.0))[: len(found.m)]
     m = np.concatenate([found.m, found.boxes.m0[worst], 0.5 * (found.boxes.m0 + found.boxes.m1)[worst]])
     delta = np.concatenate([found.delta, found.boxes.d1[worst], 0.5 * (found.boxes.d0 + found.boxes.d1)[worst]])
     seen = witness.search(table, method, m, delta)
-    bound = max(inside, outside)
+    bound = float(np.maximum(inside, outside))
     shape = (len(where.cells.row), len(where.cells.column))
     return Verification(
         method=method,
@@ -126,10 +156,10 @@ def verify(
         nodes=nodes,
         cells=len(errors),
         boxes=boxes,
-        seconds=time.perf_counter() - begun,
+        seconds=time.perf_counter() - started,
         m_edges=where.cells.m_edges,
         d_edges=where.cells.d_edges,
-        cell_bounds=errors.reshape(shape),
+        cell_bounds=np.where(used, errors, np.nan).reshape(shape),
     )
 
 
@@ -155,18 +185,10 @@ def _added(where: Domain, found: bilinear.Outcome) -> Array:
     columns = len(cells.column)
     index = np.arange(len(boxes.m0))
     row, column = cells.row[index // columns], cells.column[index % columns]
-    rounding = bilinear_rounding(boxes, y, found.slope, cells.corner_values(row, column))
-    last_row = (index // columns == len(cells.row) - 1) & (where.over_m > 0)
-    last_column = (index % columns == columns - 1) & (where.over_delta > 0)
-    gain = q_of(y.y00[0]) / np.maximum(found.slope, 1e-300)
-    rise = np.where(last_row, _rise(where.over_m, y.y10[0], gain), 0.0)
-    rise = np.maximum(rise, np.where(last_column, _rise(where.over_delta, y.y01[0], gain), 0.0))
-    return np.asarray(rounding + rise)
-
-
-def _rise(over: float, end: Array, gain: Array) -> Array:
-    """How much the mode rises within `over` beyond an axis' end, where it is at least `end`: at most to 1.
-
-    A float32 comparison lets queries pass a bound by 2^-24 relative; that little costs its slope, at most q/D.
-    """
-    return np.minimum(1.0 - end, over * gain * MARGIN if over < 1e-5 else np.inf)
+    values, widths = cells.corner_values(row, column), cells.widths(row, column)
+    rounding = bilinear_rounding(boxes, y, found.slope, values, widths)
+    # Beyond an axis' end the lookup clamps, and the mode rises from there to 1 at most; beyond both ends, twice.
+    last_row = (index // columns == len(cells.row) - 1) & where.over_m
+    last_column = (index % columns == columns - 1) & where.over_delta
+    rise = np.where(last_row, 1.0 - y.y10[0], 0.0) + np.where(last_column, 1.0 - y.y01[0], 0.0)
+    return np.asarray(rounding + rise + CLAMPED)

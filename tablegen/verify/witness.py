@@ -1,5 +1,11 @@
-"""The largest error of a float32 lookup actually seen: a lower bound of the truth, to hold the proven one against."""
+"""The largest error of a float32 lookup actually seen: a lower bound of the truth, to hold the proven one against.
 
+Queries from every kind of place, on every backend that runs here; then the worst climb over their float32 neighbours,
+since at the size of a rounding the error is rugged and its peaks are single floats. An answer that is NaN or outside
+[−1, 1] is an error of infinity: no bound holds for a file that gives one.
+"""
+
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -8,13 +14,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tablegen.verify.boxes import Array
-from tanhlut import mode
+from tanhlut import coefficients, dispatch, equation, mode
 from tanhlut.certificate import enclose_mode
-from tanhlut.eager import NETWORK_METHODS, Method
+from tanhlut.eager import COMPILED, Method
 from tanhlut.table import ModeTable
 
+Floats = NDArray[np.float32]
+
 _SPREAD = 4  # floats tried on either side of a candidate, per argument
-_RANDOM = 500_000
+_RANDOM = 300_000  # queries over the cells, as many over all exponents, a tenth at each kind of edge
+_CLIMBERS, _ROUNDS, _TRIES = 128, 40, 24
+_FARTHEST = 12  # a climber's steps are up to 2^12 floats wide
 _BLOCK = 1 << 15  # below the size at which torch starts threads
 
 
@@ -27,47 +37,158 @@ class Witness(NamedTuple):
 
 
 def search(table: ModeTable, method: Method, m: Array, delta: Array, seed: int = 0) -> Witness:
-    """The worst float32 query among the candidates (m, δ), their neighbours, and random ones over the cells."""
-    base_loc, base_scale = m.astype(np.float32), np.sqrt((1.0 + delta) / 2.0).astype(np.float32)
-    steps = np.arange(-_SPREAD, _SPREAD + 1, dtype=np.int32)
-    locs = _shifted(base_loc[:, None, None], steps[None, :, None])
-    scales = _shifted(base_scale[:, None, None], steps[None, None, :])
-    near_loc, near_scale = (part.ravel() for part in np.broadcast_arrays(locs, scales))
+    """The worst float32 query found: from the candidates (m, δ), edges, seams and random places, by climbing."""
     rng = np.random.default_rng(seed)
-    rows, columns = (rng.integers(0, n - 1, _RANDOM) for n in (len(table.loc), len(table.scale)))
-    some_loc = table.loc[rows] + (table.loc[rows + 1] - table.loc[rows]) * rng.random(_RANDOM)
-    some_scale = table.scale[columns] + (table.scale[columns + 1] - table.scale[columns]) * rng.random(_RANDOM)
-    return worst_of(
-        table,
-        method,
-        torch.from_numpy(np.concatenate([near_loc, some_loc.astype(np.float32)])),
-        torch.from_numpy(np.concatenate([near_scale, some_scale.astype(np.float32)])),
+    loc, scale = (
+        torch.from_numpy(np.concatenate(parts)) for parts in zip(*_queries(table, m, delta, rng), strict=True)
     )
-
-
-def worst_of(table: ModeTable, method: Method, loc: Tensor, scale: Tensor) -> Witness:
-    """The query of float32 tensors whose answer is off most, by the lookups that really run: eager and compiled."""
+    mode_there = _enclosed(loc, scale)
     worst = Witness(0.0, 0.0, 0.0)
-    for backend in ("eager",) if method in NETWORK_METHODS else ("eager", "auto"):
-        for i in range(0, len(loc), _BLOCK):
-            block = slice(i, i + _BLOCK)
-            error = torch.nan_to_num(errors(table, method, loc[block], scale[block], backend)[0])
-            k = int(error.argmax())
-            if float(error[k]) > worst.error:
-                worst = Witness(float(loc[i + k]), float(scale[i + k]), float(error[k]))
+    for backend in backends(table, method):
+        error = _seen(table, method, loc, scale, mode_there, backend)
+        start = torch.argsort(error, descending=True)[: 4 * _CLIMBERS : 4]  # every fourth: neighbours climb alike
+        start = torch.cat([error.argmax()[None], start])
+        found = _climb(table, method, loc[start], scale[start], error[start], backend, rng)
+        worst = max(worst, found, key=lambda witness: witness.error)
     return worst
+
+
+def backends(table: ModeTable, method: Method) -> list[str]:
+    """The backends that serve this table and method here."""
+    if method not in COMPILED:
+        return ["eager"]
+    served: list[str] = []
+    for name in dispatch.NAMES:
+        sample = torch.ones(1, device=_device(name))
+        try:
+            mode(sample, sample, method=method, table=table, backend=name)
+        except (ValueError, ImportError, RuntimeError):
+            continue
+        served.append(name)
+    return served
 
 
 def errors(
     table: ModeTable, method: Method, loc: Tensor, scale: Tensor, backend: str = "auto"
 ) -> tuple[Tensor, Tensor]:
-    """(at least, at most) |float32 answer − mode| for float32 queries, in float64."""
-    y = mode(loc, scale, method=method, table=table, backend=backend).abs().double()
+    """(at least, at most) |float32 answer − mode| for float32 queries, in float64; infinite where it is none."""
     low, high = enclose_mode(loc.abs().double(), scale.double())
+    y = _answers(table, method, loc, scale, backend)
     return torch.maximum(low - y, y - high).clamp(min=0.0), torch.maximum(high - y, y - low)
 
 
-def _shifted(x: NDArray[np.float32], steps: NDArray[np.int32]) -> NDArray[np.float32]:
-    """x moved by whole floats, not below 0."""
-    bits: NDArray[np.int32] = np.maximum(x.view(np.int32) + steps, 0).astype(np.int32)
+def _answers(table: ModeTable, method: Method, loc: Tensor, scale: Tensor, backend: str) -> Tensor:
+    """Of a backend, folded to loc's side; infinite where not in [−1, 1]."""
+    device = _device(backend)
+    y = mode(loc.to(device), scale.to(device), method=method, table=table, backend=backend).cpu().double()
+    y = torch.where(torch.signbit(loc), -y, y)
+    return torch.where(y.abs() <= 1.0, y, torch.inf)
+
+
+def _seen(
+    table: ModeTable, method: Method, loc: Tensor, scale: Tensor, mode_there: tuple[Tensor, Tensor], backend: str
+) -> Tensor:
+    """The error at queries with loc ≥ 0, proven to be at least this; every other one is asked on the side loc < 0."""
+    side = torch.ones_like(loc)
+    side[1::2] = -1.0
+    blocks = zip((loc * side).split(_BLOCK), scale.split(_BLOCK), strict=True)
+    y = torch.cat([_answers(table, method, a, b, backend) for a, b in blocks])
+    low, high = mode_there
+    return torch.maximum(low - y, y - high).clamp(min=0.0)
+
+
+def _enclosed(loc: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+    blocks = zip(loc.double().split(_BLOCK), scale.double().split(_BLOCK), strict=True)
+    low, high = zip(*(enclose_mode(*block) for block in blocks), strict=True)
+    return torch.cat(low), torch.cat(high)
+
+
+def _device(backend: str) -> str:
+    return "cuda" if backend == "gpu" and torch.cuda.is_available() else "cpu"
+
+
+def _climb(
+    table: ModeTable,
+    method: Method,
+    loc: Tensor,
+    scale: Tensor,
+    error: Tensor,
+    backend: str,
+    rng: np.random.Generator,
+) -> Witness:
+    """Each climber tries neighbours, near and far, and moves to the worst of them."""
+    loc, scale, error = loc.clone(), scale.clone(), error.clone()
+    shape = (len(loc), _TRIES)
+    for _ in range(_ROUNDS):
+        steps = [
+            (rng.choice([-1, 1], shape) * np.exp2(rng.uniform(0, _FARTHEST, shape)) * (rng.random(shape) < 0.8))
+            for _ in range(2)
+        ]
+        tried = [
+            torch.from_numpy(_shifted(part.numpy()[:, None], step.astype(np.int32)))
+            for part, step in zip((loc, scale), steps, strict=True)
+        ]
+        flat = tried[0].flatten(), tried[1].flatten()
+        found = _seen(table, method, *flat, _enclosed(*flat), backend).view(shape)
+        best, k = found.max(dim=1)
+        better = best > error
+        loc = torch.where(better, tried[0].gather(1, k[:, None])[:, 0], loc)
+        scale = torch.where(better, tried[1].gather(1, k[:, None])[:, 0], scale)
+        error = torch.where(better, best, error)
+    i = int(error.argmax())
+    return Witness(float(loc[i]), float(scale[i]), float(error[i]))
+
+
+def _queries(table: ModeTable, m: Array, delta: Array, rng: np.random.Generator) -> Iterator[tuple[Floats, Floats]]:
+    """Where to look: around the candidates, all over, at every edge and seam, and beyond the axes."""
+    steps = np.arange(-_SPREAD, _SPREAD + 1, dtype=np.int32)
+    locs = _shifted(m.astype(np.float32)[:, None, None], steps[None, :, None])
+    scales = _shifted(_scale_at(delta)[:, None, None], steps[None, None, :])
+    near_loc, near_scale = (part.ravel() for part in np.broadcast_arrays(locs, scales))
+    yield near_loc, near_scale
+    # Cells alike, corners as often as interiors; and everything that a float32 can be.
+    yield _within(table.loc, _RANDOM, rng), _within(table.scale, _RANDOM, rng)
+    yield tuple(np.exp2(rng.uniform(-149, 10, _RANDOM)).astype(np.float32) for _ in range(2))  # type: ignore[misc]
+    few = _RANDOM // 10
+    edges_loc, edges_scale = _edges(table)
+    some_loc = np.concatenate([_within(table.loc, few, rng), np.exp2(rng.uniform(-149, 7, few)).astype(np.float32)])
+    some_scale = np.concatenate([_within(table.scale, few, rng), np.exp2(rng.uniform(-30, 3, few)).astype(np.float32)])
+    yield rng.choice(edges_loc, 2 * few), some_scale
+    yield some_loc, rng.choice(edges_scale, 2 * few)
+    yield tuple(part.ravel() for part in np.meshgrid(edges_loc, edges_scale))  # type: ignore[misc]
+    # The Halley step's seam.
+    start = equation.SEAM - 2.0 * some_scale.astype(np.float64) ** 2 * np.tanh(equation.SEAM)
+    at_seam = start > 0
+    yield _shifted(start[at_seam].astype(np.float32), rng.integers(-3, 4, at_seam.sum())), some_scale[at_seam]
+
+
+def _edges(table: ModeTable) -> tuple[Floats, Floats]:
+    """Numbers of loc and scale at which something begins or ends, with their neighbours."""
+    bounds, single = table.bounds, coefficients.SINGLE
+    extremes = [0.0, 2.0**-149, 2.0**-127, 2.0**-126, 2.0**-60, 1e30, float(np.finfo(np.float32).max), np.inf]
+    loc = [*extremes, *table.loc[:3], *table.loc[-3:], bounds.loc_max]
+    loc += [equation.LOC_SATURATION, single.loc_saturation]
+    scale = [*extremes, *table.scale[:3], *table.scale[-3:], bounds.scale_min, bounds.scale_max]
+    scale += [0.5**0.5, equation.SCALE_SATURATION, single.scale_saturation]
+    steps = np.arange(-3, 4, dtype=np.int32)
+    with np.errstate(over="ignore"):
+        wide = [np.array(part).astype(np.float32)[:, None] for part in (loc, scale)]
+    return _shifted(wide[0], steps[None]).ravel(), _shifted(wide[1], steps[None]).ravel()
+
+
+def _within(nodes: Array, count: int, rng: np.random.Generator) -> Floats:
+    """In cells chosen alike: half of them anywhere, the rest at a node or one float beside it."""
+    k = rng.integers(0, len(nodes) - 1, count)
+    share = np.where(rng.random(count) < 0.5, rng.random(count), rng.integers(0, 2, count))
+    spot = (nodes[k] + (nodes[k + 1] - nodes[k]) * share).astype(np.float32)
+    return _shifted(spot, rng.integers(-1, 2, count))
+
+
+def _scale_at(delta: Array) -> Floats:
+    return np.sqrt((1.0 + delta) / 2.0).astype(np.float32)
+
+
+def _shifted(x: Floats, steps: NDArray[np.integer]) -> Floats:
+    """x ≥ 0 moved by whole floats, not below 0, not beyond infinity."""
+    bits = np.clip(x.view(np.int32).astype(np.int64) + steps, 0, 0x7F800000).astype(np.int32)
     return bits.view(np.float32)
