@@ -71,6 +71,8 @@ def complaint(result: Proof, claimed: float | None) -> str | None:
             f"{result.nodes.wrong} node values are not the mode rounded to float32, the worst off by "
             f"{result.nodes.error:.3g} at loc {result.nodes.loc:.7g}, scale {result.nodes.scale:.7g}"
         )
+    if result.broken is not None:
+        return f"the proof is not about the program that runs here: {result.broken}"
     seen = result.witness
     if not seen.error <= result.bound:
         return (

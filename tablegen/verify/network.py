@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tablegen.verify import exact, witness
+from tablegen.verify import exact, premises, witness
 from tablegen.verify.boxes import SLACK, Array, Boxes, corners, slope_minimum
 from tablegen.verify.chart import DEPTH, Interval, Squares, gradient, mode_on_chart, plane_of, unit_square
 from tablegen.verify.forward import Numbers, base_of, base_slope, numbers_of, over, rounding
@@ -64,6 +64,7 @@ class NetworkVerification:
         parameters: of the network.
         boxes: how many were examined; seconds: how long it took.
         cell_bounds: (64, 64), the bound of "mlp" per cell of the chart, v-major.
+        broken: a premise that does not hold of the program that runs here (`premises`), or None.
         assumptions: what the proof takes for granted.
     """
 
@@ -77,6 +78,7 @@ class NetworkVerification:
     boxes: int
     seconds: float
     cell_bounds: Array
+    broken: str | None
     assumptions: tuple[str, ...] = ASSUMPTIONS
 
 
@@ -136,6 +138,7 @@ def verify_network(
         boxes=boxes,
         seconds=time.perf_counter() - started,
         cell_bounds=found.cells.reshape(_CELLS, _CELLS),
+        broken=premises.broken(table, method),
     )
 
 

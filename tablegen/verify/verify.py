@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tablegen.verify import bilinear, exact, refined, witness
+from tablegen.verify import bilinear, exact, premises, refined, witness
 from tablegen.verify.boxes import SLACK, Array
 from tablegen.verify.cells import Domain, domain, reachable
 from tablegen.verify.nodes import NodeProof, prove_nodes
@@ -57,6 +57,7 @@ class Verification:
         m_edges, d_edges: the ends of the used cells in m = |loc| and δ = 2·scale² − 1.
         cell_bounds: the bound per cell, (len(m_edges) − 1, len(d_edges) − 1), for the queries whose lookup lands there;
             for "refined" NaN in columns that no float32 scale can reach.
+        broken: a premise that does not hold of the program that runs here (`premises`), or None.
         assumptions: what the proof takes for granted.
     """
 
@@ -73,12 +74,13 @@ class Verification:
     m_edges: Array
     d_edges: Array
     cell_bounds: Array
+    broken: str | None
     assumptions: tuple[str, ...] = ASSUMPTIONS
 
     def supports(self, claim: float) -> bool:
-        """Whether a claimed bound is proven, nothing worse was seen, and every stored value is the float32 nearest to
-        the mode at its node."""
-        return self.witness.error <= self.bound <= claim and self.nodes.wrong == 0
+        """Whether a claimed bound is proven, nothing worse was seen, every stored value is the float32 nearest to the
+        mode at its node, and the program is the one that the proof is about."""
+        return self.witness.error <= self.bound <= claim and self.nodes.wrong == 0 and self.broken is None
 
 
 class Interpolation(NamedTuple):
@@ -160,6 +162,7 @@ def verify(
         m_edges=where.cells.m_edges,
         d_edges=where.cells.d_edges,
         cell_bounds=np.where(used, errors, np.nan).reshape(shape),
+        broken=premises.broken(table, method),
     )
 
 

@@ -22,8 +22,8 @@ from tanhlut.table import ModeTable
 Floats = NDArray[np.float32]
 
 _SPREAD = 4  # floats tried on either side of a candidate, per argument
-_RANDOM = 300_000  # queries over the cells, as many over all exponents, a tenth at each kind of edge
-_CLIMBERS, _ROUNDS, _TRIES = 128, 40, 24
+_MOST, _FEWEST = 300_000, 30_000  # queries over the cells, as many over all exponents, a tenth at each kind of edge
+_ROUNDS, _TRIES, _PER_CLIMBER = 40, 24, 2400
 _FARTHEST = 12  # a climber's steps are up to 2^12 floats wide
 _BLOCK = 1 << 15  # below the size at which torch starts threads
 
@@ -36,17 +36,24 @@ class Witness(NamedTuple):
     error: float
 
 
-def search(table: ModeTable, method: Method, m: Array, delta: Array, seed: int = 0) -> Witness:
-    """The worst float32 query found: from the candidates (m, δ), edges, seams and random places, by climbing."""
+def search(
+    table: ModeTable, method: Method, m: Array, delta: Array, seed: int = 0, size: int | None = None
+) -> Witness:
+    """The worst float32 query found: from the candidates (m, δ), edges, seams and random places, by climbing.
+
+    `size`: about how many random queries of each kind; by default one a node, within limits.
+    """
+    size = min(max(table.values.size, _FEWEST), _MOST) if size is None else size
     rng = np.random.default_rng(seed)
     loc, scale = (
-        torch.from_numpy(np.concatenate(parts)) for parts in zip(*_queries(table, m, delta, rng), strict=True)
+        torch.from_numpy(np.concatenate(parts)) for parts in zip(*_queries(table, m, delta, size, rng), strict=True)
     )
     mode_there = _enclosed(loc, scale)
     worst = Witness(0.0, 0.0, 0.0)
     for backend in backends(table, method):
         error = _seen(table, method, loc, scale, mode_there, backend)
-        start = torch.argsort(error, descending=True)[: 4 * _CLIMBERS : 4]  # every fourth: neighbours climb alike
+        # Every fourth: neighbours climb alike.
+        start = torch.argsort(error, descending=True)[: 4 * (size // _PER_CLIMBER) : 4]
         start = torch.cat([error.argmax()[None], start])
         found = _climb(table, method, loc[start], scale[start], error[start], backend, rng)
         worst = max(worst, found, key=lambda witness: witness.error)
@@ -59,7 +66,7 @@ def backends(table: ModeTable, method: Method) -> list[str]:
         return ["eager"]
     served: list[str] = []
     for name in dispatch.NAMES:
-        sample = torch.ones(1, device=_device(name))
+        sample = torch.ones(1, device=device_of(name))
         try:
             mode(sample, sample, method=method, table=table, backend=name)
         except (ValueError, ImportError, RuntimeError):
@@ -79,7 +86,7 @@ def errors(
 
 def _answers(table: ModeTable, method: Method, loc: Tensor, scale: Tensor, backend: str) -> Tensor:
     """Of a backend, folded to loc's side; infinite where not in [−1, 1]."""
-    device = _device(backend)
+    device = device_of(backend)
     y = mode(loc.to(device), scale.to(device), method=method, table=table, backend=backend).cpu().double()
     y = torch.where(torch.signbit(loc), -y, y)
     return torch.where(y.abs() <= 1.0, y, torch.inf)
@@ -103,7 +110,8 @@ def _enclosed(loc: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
     return torch.cat(low), torch.cat(high)
 
 
-def _device(backend: str) -> str:
+def device_of(backend: str) -> str:
+    """Where a backend's tensors lie."""
     return "cuda" if backend == "gpu" and torch.cuda.is_available() else "cpu"
 
 
@@ -139,7 +147,9 @@ def _climb(
     return Witness(float(loc[i]), float(scale[i]), float(error[i]))
 
 
-def _queries(table: ModeTable, m: Array, delta: Array, rng: np.random.Generator) -> Iterator[tuple[Floats, Floats]]:
+def _queries(
+    table: ModeTable, m: Array, delta: Array, size: int, rng: np.random.Generator
+) -> Iterator[tuple[Floats, Floats]]:
     """Where to look: around the candidates, all over, at every edge and seam, and beyond the axes."""
     steps = np.arange(-_SPREAD, _SPREAD + 1, dtype=np.int32)
     locs = _shifted(m.astype(np.float32)[:, None, None], steps[None, :, None])
@@ -147,9 +157,9 @@ def _queries(table: ModeTable, m: Array, delta: Array, rng: np.random.Generator)
     near_loc, near_scale = (part.ravel() for part in np.broadcast_arrays(locs, scales))
     yield near_loc, near_scale
     # Cells alike, corners as often as interiors; and everything that a float32 can be.
-    yield _within(table.loc, _RANDOM, rng), _within(table.scale, _RANDOM, rng)
-    yield tuple(np.exp2(rng.uniform(-149, 10, _RANDOM)).astype(np.float32) for _ in range(2))  # type: ignore[misc]
-    few = _RANDOM // 10
+    yield _within(table.loc, size, rng), _within(table.scale, size, rng)
+    yield tuple(np.exp2(rng.uniform(-149, 10, size)).astype(np.float32) for _ in range(2))  # type: ignore[misc]
+    few = size // 10
     edges_loc, edges_scale = _edges(table)
     some_loc = np.concatenate([_within(table.loc, few, rng), np.exp2(rng.uniform(-149, 7, few)).astype(np.float32)])
     some_scale = np.concatenate([_within(table.scale, few, rng), np.exp2(rng.uniform(-30, 3, few)).astype(np.float32)])
