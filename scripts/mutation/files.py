@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,8 +11,16 @@ from tanhlut import ModeTable, TableError
 from tanhlut.network import Network
 
 
-def forged(path: Path) -> Iterator[tuple[str, bytes, str | None]]:
-    """(name, bytes, the method to verify or None for all claims); b"" where nothing that loads can be made of it."""
+class Forged(NamedTuple):
+    """A file's bytes (b"" where the contract refuses already) and the method to verify, or None for all claims."""
+
+    name: str
+    data: bytes
+    method: str | None
+
+
+def forged(path: Path) -> Iterator[Forged]:
+    """Each is to be refused, at load or by verification."""
     table = ModeTable.load(path)
     rng = np.random.default_rng(0)
     for size in (6e-8, 1e-6, 1e-4, 1e-2):
@@ -22,20 +31,29 @@ def forged(path: Path) -> Iterator[tuple[str, bytes, str | None]]:
             parts[array][spot] = before * (1 + size)
             if parts[array][spot] == before:
                 parts[array][spot] = np.nextafter(before, before.dtype.type(9))
-            yield f"file: {array}{list(spot)} larger by {size:g}", _image(table, parts), "bilinear"
+            yield Forged(f"file: {array}{list(spot)} larger by {size:g}", _image(table, parts), "bilinear")
     for name, value in (("tolerance", 4.3e-5), ("tolerance", 1e-6)):
-        yield f"file: {name} {value:g}", _image(table, {}, {name: value}), None
+        yield Forged(f"file: {name} {value:g}", _image(table, {}, {name: value}), None)
     for name, value in (("loc_max", 3.0), ("scale_min", 0.5), ("scale_max", 1.0)):
         # True of a smaller region too: the file must still verify, unlike the others. Its claims are lowered instead.
-        yield f"file: {name} {value:g}, tolerance 4e-5", _image(table, {}, {name: value, "tolerance": 4e-5}), None
+        yield Forged(
+            f"file: {name} {value:g}, tolerance 4e-5", _image(table, {}, {name: value, "tolerance": 4e-5}), None
+        )
     for method, certificate in table.certificates.items():
-        lower = [c._replace(bound=c.bound * 0.9, observed=0.0) if c.method == method else c for c in table.certificates.values()]
-        changed = ModeTable(table.loc.copy(), table.scale.copy(), table.values.copy(), table.metadata, lower, table.network)
-        yield f"file: certificate of {method} lowered by a tenth ({certificate.bound:g})", store.image(changed), method
+        lower = [
+            c._replace(bound=c.bound * 0.9, observed=0.0) if c.method == method else c
+            for c in table.certificates.values()
+        ]
+        changed = ModeTable(
+            table.loc.copy(), table.scale.copy(), table.values.copy(), table.metadata, lower, table.network
+        )
+        yield Forged(
+            f"file: certificate of {method} lowered by a tenth ({certificate.bound:g})", store.image(changed), method
+        )
     yield from _networks(table, rng)
 
 
-def _networks(table: ModeTable, rng: np.random.Generator) -> Iterator[tuple[str, bytes, str | None]]:
+def _networks(table: ModeTable, rng: np.random.Generator) -> Iterator[Forged]:
     assert table.network is not None
     for size in (1e-4, 1e-3, 1e-1):
         for kind in ("weights", "biases"):
@@ -46,8 +64,10 @@ def _networks(table: ModeTable, rng: np.random.Generator) -> Iterator[tuple[str,
                 flat[spot] *= np.float32(1 + size)
                 network = Network(parts["weights"], parts["biases"], table.network.metadata)
                 own = [c for c in table.certificates.values() if not c.method.startswith("mlp")]
-                changed = ModeTable(table.loc.copy(), table.scale.copy(), table.values.copy(), table.metadata, own, network)
-                yield f"file: network {kind}[{layer}] larger by {size:g}", store.image(changed), "mlp"
+                changed = ModeTable(
+                    table.loc.copy(), table.scale.copy(), table.values.copy(), table.metadata, own, network
+                )
+                yield Forged(f"file: network {kind}[{layer}] larger by {size:g}", store.image(changed), "mlp")
 
 
 def _image(table: ModeTable, arrays: dict[str, np.ndarray], metadata: dict[str, float] | None = None) -> bytes:

@@ -45,7 +45,10 @@ def _broken(table: ModeTable, method: Method) -> Iterator[str]:
         "steps to the chart's root": (mlp.ROOT_STEPS[real], 4),
         "methods of the kernels": (eager.COMPILED, ("bilinear", "refined", "exact")),
         "the bound of exact": (eager.EXACT_BOUND, exact.TARGET),
-        "the kernels' index": ((packed.KEY_SHIFT, packed.CELL_SHIFT, packed.REST_SHIFT, packed.UNIT), (21, 16, 12, 1 / 16)),
+        "the kernels' index": (
+            (packed.KEY_SHIFT, packed.CELL_SHIFT, packed.REST_SHIFT, packed.UNIT),
+            (21, 16, 12, 1 / 16),
+        ),
         "the whole plane": (tuple(grid.WHOLE_PLANE), (math.inf, 0.0, math.inf)),
         "digest of the kernels' coefficients": (_coefficients_digest(), _COEFFICIENTS),
     }

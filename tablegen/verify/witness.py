@@ -36,9 +36,7 @@ class Witness(NamedTuple):
     error: float
 
 
-def search(
-    table: ModeTable, method: Method, m: Array, delta: Array, seed: int = 0, size: int | None = None
-) -> Witness:
+def search(table: ModeTable, method: Method, m: Array, delta: Array, seed: int = 0, size: int | None = None) -> Witness:
     """The worst float32 query found: from the candidates (m, δ), edges, seams and random places, by climbing.
 
     `size`: about how many random queries of each kind; by default one a node, within limits.
