@@ -5,6 +5,7 @@ to, with one line on standard error; 130 interrupted, with one line; 141 whoever
 Whatever the end, an output file is the old one or the new one, whole.
 """
 
+import os
 import sys
 
 from tablegen import interrupts
@@ -13,6 +14,8 @@ from tablegen import interrupts
 def main(arguments: list[str] | None = None) -> int:
     """Run one subcommand; see the module for the exit status."""
     words = sys.argv[1:] if arguments is None else arguments
+    # Proofs take turns between torch and NumPy: torch's idle threads, which spin unless told so now, cost threefold.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with interrupts.ending_the_process():  # torch takes seconds to import
         from tablegen import commands
         from tanhlut import terminal
