@@ -11,7 +11,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from tanhlut import schema
+from tanhlut import reader, schema
+from tanhlut.errors import TableError
 from tanhlut.network import Network
 from tanhlut.table import ModeTable
 
@@ -20,10 +21,14 @@ _A_DAY = 86_400.0  # seconds; a write takes a few
 
 
 def image(table: ModeTable) -> bytes:
-    """The bytes of the table's file; the same table gives the same bytes."""
+    """The bytes of the table's file, which the reader has read; the same table gives the same bytes.
+
+    Raises:
+        ValueError: the reader would refuse them: more or longer text, or more nodes, than a file may hold.
+    """
     buffer = io.BytesIO()
     arrays = {schema.LOC: table.loc, schema.SCALE: table.scale, schema.VALUE: table.values}
-    with h5py.File(buffer, "w", userblock_size=schema.USER_BLOCK) as file:
+    with h5py.File(buffer, "w", userblock_size=schema.USER_BLOCK, libver="earliest") as file:
         file.attrs["title"] = "Mode of a tanh-squashed Gaussian"
         file.attrs["Conventions"] = "CF-1.11"
         file.attrs["schema"] = schema.SCHEMA
@@ -47,7 +52,14 @@ def image(table: ModeTable) -> bytes:
             group[schema.VALUE].dims[axis].label = name
             group[schema.VALUE].dims[axis].attach_scale(group[name])
     body = buffer.getvalue()[schema.USER_BLOCK :]
-    return schema.header(body) + body
+    data = schema.header(body) + body
+    try:
+        found = reader.parse(data)
+    except TableError as error:
+        raise ValueError(f"this table cannot be stored: its file {error}") from error
+    if schema.digest(found.arrays, found.metadata) != table.digest:
+        raise ArithmeticError("the file of this table reads back as another: not written")
+    return data
 
 
 def _write_network(group: h5py.Group, network: Network) -> None:

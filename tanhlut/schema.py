@@ -13,9 +13,10 @@ A file is HDF5 behind a 512-byte user block (any HDF5 viewer opens it):
     /network/weight0      float32 (outputs, inputs) of the first layer, and so on
     /network/bias0        float32 (outputs,)
 
-The header's digest guards the bytes, before HDF5 parses any of them; the attribute "digest" guards the content (the
-arrays and the metadata in a canonical form), so that a certificate can name what it speaks of; the network has a digest
-of its own; "certificates_digest" guards the certificates together with the table's.
+The header's digest guards the bytes, before any is parsed; it has no key, so it finds damage and proves no origin. The
+attribute "digest" guards the content (the arrays and the metadata in a canonical form), so that a certificate can name
+what it speaks of; the network has a digest of its own; "certificates_digest" guards the certificates together with the
+table's.
 """
 
 import hashlib
@@ -37,7 +38,7 @@ VALUE, LOC, SCALE = "value", "loc", "scale"
 DTYPES = {VALUE: "<f4", LOC: "<f8", SCALE: "<f8"}
 RANKS = {VALUE: 2, LOC: 1, SCALE: 1}
 MAX_NODES_PER_AXIS = 1 << 16
-MAX_FILE_BYTES = 1 << 30
+MAX_FILE_BYTES = 1 << 26  # the finest table and the largest network that can be built take 51 MB
 
 # Metadata, all at the root. Dicts are stored as JSON text.
 METADATA: dict[str, type] = {
@@ -152,4 +153,9 @@ def certificates_digest(digest: str, text: str) -> str:
 
 def header(body: bytes) -> bytes:
     """The user block of a file whose bytes after it are `body`."""
-    return f"{HEADER_WORDS}{hashlib.sha256(body).hexdigest()}\n".encode().ljust(USER_BLOCK, b"\0")
+    return header_of(hashlib.sha256(body).hexdigest())
+
+
+def header_of(digest: str) -> bytes:
+    """The user block of a file whose bytes after it have this SHA-256 (hex)."""
+    return f"{HEADER_WORDS}{digest}\n".encode().ljust(USER_BLOCK, b"\0")
