@@ -106,7 +106,7 @@ def pointer(rng: np.random.Generator, body: bytearray) -> None:
 
 def heap(rng: np.random.Generator, body: bytearray) -> None:
     """A global heap collection without objects, without end, or with objects of odd sizes."""
-    found = _all(body, b"GCOL")
+    found = [at for at in _all(body, b"GCOL") if at + 16 + 16 * 16 <= len(body)]
     if not found:
         return flip(rng, body)
     at = found[rng.integers(len(found))]
