@@ -1,9 +1,8 @@
 """From bounds and a tolerance to a table: choose the grid, solve every node, gate, measure."""
 
 import json
-import math
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import h5py
@@ -13,8 +12,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from tablegen import layout
-from tanhlut import eager, solver
-from tanhlut.grid import Bounds
+from tanhlut import solver
+from tanhlut.dispatch import squashed_mode
+from tanhlut.grid import Bounds, delta_nodes
 from tanhlut.solver import Solver
 from tanhlut.table import ModeTable
 
@@ -24,6 +24,12 @@ DESIGN_SHARE = 0.95
 ROUNDING = 7 * 2.0**-24
 FINEST_TOLERANCE = 2e-6
 COARSEST_TOLERANCE = 0.01  # what the sparsest grid that refinement can start from gives anyway
+
+# From so many nodes on, solving and proving take a while: with the solver adam, on 2 cores, so long for each.
+MANY_NODES = 1_000_000
+SECONDS_A_NODE, BYTES_A_NODE = 20e-6, 600  # measured on 5.3 million nodes, of which the proof wants most
+
+Array = NDArray[np.float64]
 
 _BLOCK = 1 << 18  # nodes or points at a time: working memory of a few hundred MB, whatever the table
 
@@ -39,21 +45,29 @@ class Found(NamedTuple):
 def check_request(bounds: Bounds, tolerance: float) -> None:
     """ValueError, saying what is allowed, unless a table for this can be built."""
     if not bounds.loc_max > 0:
-        raise ValueError(f"--loc-max {bounds.loc_max:g} is not allowed: give a number > 0, or inf for every loc")
-    if not (math.isfinite(bounds.scale_min) and 0 <= bounds.scale_min < bounds.scale_max):
+        raise ValueError(f"--loc-max {bounds.loc_max!r} is not allowed: give a number > 0, or inf for every loc")
+    if not 0 <= bounds.scale_min < bounds.scale_max:
         raise ValueError(
-            f"--scale-min {bounds.scale_min:g} --scale-max {bounds.scale_max:g} is not allowed: "
+            f"--scale-min {bounds.scale_min!r} --scale-max {bounds.scale_max!r} is not allowed: "
             "give 0 ≤ min < max (max may be inf)"
         )
     if not FINEST_TOLERANCE <= tolerance <= COARSEST_TOLERANCE:
         raise ValueError(
-            f"--tol {tolerance:g} cannot be met: give {FINEST_TOLERANCE:g} to {COARSEST_TOLERANCE:g} "
+            f"--tol {tolerance!r} cannot be met: give {FINEST_TOLERANCE:g} to {COARSEST_TOLERANCE:g} "
             "(below it float32 interpolation drowns in rounding; the methods refined and exact need no finer table)"
         )
 
 
-def build(bounds: Bounds, tolerance: float, solver_name: Solver, command: str) -> tuple[ModeTable, Found]:
+def build(
+    bounds: Bounds,
+    tolerance: float,
+    solver_name: Solver,
+    command: str,
+    announce: Callable[[str], None] = lambda line: None,
+) -> tuple[ModeTable, Found]:
     """A table for `bounds` whose largest error found is within `tolerance`, and that error.
+
+    `announce` is told beforehand, in one line, of a table that takes minutes.
 
     Raises:
         ValueError: the request is not allowed (`check_request`).
@@ -62,7 +76,13 @@ def build(bounds: Bounds, tolerance: float, solver_name: Solver, command: str) -
     bounds = Bounds(*map(float, bounds))
     check_request(bounds, tolerance)
     target = DESIGN_SHARE * tolerance - ROUNDING
-    nodes = _fitting_layout(bounds, target)
+    design = layout.design(bounds)
+    if (expected := design.layout(target).nodes) > MANY_NODES:
+        announce(
+            f"about {expected / 1e6:.1f} million nodes, {4e-6 * expected:.0f} MB: solving and proving them takes "
+            f"some {expected * SECONDS_A_NODE / 60:.0f} minutes and {expected * BYTES_A_NODE / 1e9:.0f} GB of memory"
+        )
+    nodes = _fitting_layout(design, target)
     values = _solve(nodes, solver_name)
     metadata: dict[str, float | str] = {
         **bounds._asdict(),
@@ -79,14 +99,15 @@ def build(bounds: Bounds, tolerance: float, solver_name: Solver, command: str) -
     return table, found
 
 
-def _fitting_layout(bounds: Bounds, target: float) -> layout.Layout:
+def _fitting_layout(design: layout.Design, target: float) -> layout.Layout:
     """The design rule is approximate: measure what it gives, and ask it for more or less until that fits."""
-    design = layout.design(bounds)
     asked = target
-    fitting: layout.Layout | None = None
+    fitting = measured = None
+    error = 0.0
     for _ in range(6):
         nodes = design.layout(asked)
-        error = largest_error(_draft(nodes, bounds), 3, "fitting the grid").error
+        if measured is None or not nodes.equals(measured):
+            measured, error = nodes, largest_error(_draft(nodes, design.bounds), 3, "fitting the grid").error
         if error <= target and (fitting is None or nodes.nodes < fitting.nodes):
             fitting = nodes
         if 0.97 * target <= error <= target:
@@ -99,10 +120,16 @@ def _fitting_layout(bounds: Bounds, target: float) -> layout.Layout:
 
 def _draft(nodes: layout.Layout, bounds: Bounds) -> ModeTable:
     """A table from the quick method, good enough to judge a grid by."""
-    m, scale = torch.from_numpy(nodes.loc.copy())[:, None], torch.from_numpy(nodes.scale.copy())[None]
-    wide_m, wide_scale = torch.broadcast_tensors(m, scale)
-    values = eager.evaluate(wide_m, wide_scale, "exact", None).float()
-    return ModeTable(nodes.loc, nodes.scale, _isotone(values.numpy()), {**bounds._asdict(), "tolerance": 1.0})
+    values = np.empty((len(nodes.loc), len(nodes.scale)), np.float32)
+    for rows in _row_blocks(len(nodes.loc), len(nodes.scale), "laying out"):
+        values[rows] = _exact(nodes.loc[rows], nodes.scale)
+    return ModeTable(nodes.loc, nodes.scale, _isotone(values), {**bounds._asdict(), "tolerance": 1.0})
+
+
+def _exact(loc: Array, scale: Array) -> Array:
+    """The mode by the method "exact" at every pair, (len(loc), len(scale))."""
+    pair = torch.from_numpy(loc.copy())[:, None], torch.from_numpy(scale.copy())[None]
+    return squashed_mode(*pair, "exact", None, "auto").numpy()
 
 
 def _isotone(values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -112,7 +139,7 @@ def _isotone(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _solve(nodes: layout.Layout, solver_name: Solver) -> NDArray[np.float32]:
     values = np.empty((len(nodes.loc), len(nodes.scale)))
-    for rows in _row_blocks(len(nodes.loc), len(nodes.scale), "solving", len(nodes.scale)):
+    for rows in _row_blocks(len(nodes.loc), len(nodes.scale), "solving"):
         values[rows] = solver.solve_mode(nodes.loc[rows, None], nodes.scale[None], solver=solver_name)
     return values.astype(np.float32)
 
@@ -122,36 +149,51 @@ def largest_error(table: ModeTable, points: int, label: str) -> Found:
 
     The interpolation runs in float64 on the file's own values; the truth is the exact method. m = 0 means m → 0+.
     """
-    grid = table.grid(torch.float64, torch.device("cpu"))
-    bounds = table.bounds
-    loc = _spread(table.loc.clip(0.0, bounds.loc_max), points)
-    scale = torch.sqrt(_spread(2.0 * table.scale.clip(bounds.scale_min, bounds.scale_max) ** 2, points).flatten() / 2.0)
-    scale = scale.clamp(bounds.scale_min, bounds.scale_max)
-    worst = Found(0.0, 0.0, 0.0)
-    for rows in _row_blocks(len(loc), points * len(scale), label, points * len(scale)):
-        m, sigma = torch.broadcast_tensors(loc[rows].reshape(-1, 1), scale[None])
-        truth = eager.evaluate(m, sigma, "exact", None)
-        error = (eager.evaluate(m, sigma, "bilinear", grid) - truth).abs().flatten()
-        i = int(error.argmax())
-        if float(error[i]) > worst.error:
-            worst = Found(float(error[i]), float(m.flatten()[i]), float(sigma.flatten()[i]))
+    bounds = table.bounds.reach
+    loc = _spread(table.loc, 0.0, bounds.loc_max, points)
+    # Equally spaced in scale², at the float64 scales that there are.
+    low, high = (min(end, layout.LARGEST_SCALE) ** 2 for end in bounds[1:])
+    scale = np.sqrt(_spread(table.scale**2, low, high, points)).clip(bounds.scale_min, bounds.scale_max)
+    row, u = _place(loc, table.loc)
+    column, v = _place(delta_nodes(scale), delta_nodes(table.scale))
+    worst = Found(-1.0, 0.0, 0.0)
+    for rows in _row_blocks(len(loc), len(scale), label):
+        truth = _exact(loc[rows], scale)
+        y0, y1 = (_along(table.values[row[rows] + k].astype(np.float64), column, v) for k in (0, 1))
+        error = np.abs(y0 + (y1 - y0) * u[rows, None] - truth)
+        i, j = np.unravel_index(int(error.argmax()), error.shape)
+        if error[i, j] > worst.error:
+            worst = Found(float(error[i, j]), float(loc[rows][i]), float(scale[j]))
     return worst
 
 
-def _spread(nodes: NDArray[np.float64], points: int) -> torch.Tensor:
-    """(cells, points): equally spaced positions in every cell, both of its nodes included."""
-    low, high = torch.from_numpy(nodes[:-1].copy()), torch.from_numpy(nodes[1:].copy())
-    return low[:, None] + (high - low)[:, None] * torch.linspace(0.0, 1.0, points, dtype=torch.float64)
+def _spread(nodes: Array, low: float, high: float, points: int) -> Array:
+    """Equally spaced positions in every cell's part within [low, high], both of its ends included."""
+    edges = np.unique(nodes.clip(low, high))
+    ends = edges[:-1, None], edges[1:, None]
+    return np.unique(np.append(ends[0] + (ends[1] - ends[0]) * np.linspace(0.0, 1.0, points), edges))
 
 
-def _row_blocks(rows: int, row_cost: int, label: str, unit: int) -> Iterator[slice]:
+def _place(x: Array, nodes: Array) -> tuple[NDArray[np.intp], Array]:
+    """(cell, weight of its upper node) of increasing x, clamped to the ends as lookups are."""
+    cell = np.searchsorted(nodes[1:-1], x, side="right")
+    return cell, ((x - nodes[cell]) / (nodes[cell + 1] - nodes[cell])).clip(0.0, 1.0)
+
+
+def _along(values: Array, column: NDArray[np.intp], weight: Array) -> Array:
+    """Rows of values interpolated at places along them."""
+    low = values[:, column]
+    return np.asarray(low + (values[:, column + 1] - low) * weight)
+
+
+def _row_blocks(rows: int, columns: int, label: str) -> Iterator[slice]:
     """Slices of rows of about _BLOCK items each, behind a progress bar with rate and remaining time."""
-    step = max(1, _BLOCK // row_cost)
-    with tqdm(total=rows * unit, desc=label, unit="node", unit_scale=True, leave=False) as bar:
+    step = max(1, _BLOCK // columns)
+    with tqdm(total=rows * columns, desc=label, unit="node", unit_scale=True, leave=False) as bar:
         for first in range(0, rows, step):
             block = slice(first, min(first + step, rows))
             yield block
-            bar.update((block.stop - block.start) * unit)
+            bar.update((block.stop - block.start) * columns)
 
 
 def versions() -> dict[str, str]:

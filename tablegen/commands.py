@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from tablegen import claims, distill, error_map, interrupts, onnx_graph, pictures, report, store
-from tablegen.build import build, check_request
+from tablegen.build import COARSEST_TOLERANCE, FINEST_TOLERANCE, build, check_request
 from tablegen.distill import HIDDEN
 from tablegen.distill import TOLERANCE as NETWORK_TOLERANCE
 from tanhlut.eager import METHODS, NETWORK_METHODS
@@ -37,10 +37,16 @@ def _parser() -> Parser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     build.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the table to write")
-    build.add_argument("--loc-max", type=float, default=float("inf"), metavar="M", help="cover |loc| ≤ M")
-    build.add_argument("--scale-min", type=float, default=0.0, metavar="S", help="cover scale ≥ S")
+    build.add_argument("--loc-max", type=float, default=float("inf"), metavar="M", help="cover |loc| ≤ M, any M > 0")
+    build.add_argument("--scale-min", type=float, default=0.0, metavar="S", help="cover scale ≥ S, any S ≥ 0")
     build.add_argument("--scale-max", type=float, default=float("inf"), metavar="S", help="cover scale ≤ S")
-    build.add_argument("--tol", type=float, default=5e-5, metavar="T", help="largest bilinear error, on (−1, 1)")
+    build.add_argument(
+        "--tol",
+        type=float,
+        default=5e-5,
+        metavar="T",
+        help=f"largest bilinear error, on (−1, 1), from {FINEST_TOLERANCE:g} to {COARSEST_TOLERANCE:g}",
+    )
     build.add_argument("--solver", choices=("adam", "newton"), default="adam", help="exact solver for the nodes")
     build.set_defaults(run=_build)
 
@@ -105,7 +111,9 @@ def _build(options: argparse.Namespace) -> int:
     bounds = Bounds(options.loc_max, options.scale_min, options.scale_max)
     check_request(bounds, options.tol)
     target = store.check_target(options.output)
-    table, found = build(bounds, options.tol, options.solver, options.command_line)
+    table, found = build(
+        bounds, options.tol, options.solver, options.command_line, lambda line: complain(f"tablegen: {line}")
+    )
     table = claims.certified(table)
     data = store.image(table)
     store.write(target, data)

@@ -70,7 +70,7 @@ def positions(x: NDArray[np.float32], index: NDArray[np.int32]) -> NDArray[np.fl
     that reaches down to 0, of which it gives the lower node."""
     bits = x.view(np.int32)
     entry = index[(bits >> KEY_SHIFT) & (KEYS - 1)]
-    rest = (entry >> REST_SHIFT & 15) + (bits & PLACE_MASK) * _span(entry) * 2.0**-KEY_SHIFT
+    rest = (entry >> REST_SHIFT & 15) + (bits & PLACE_MASK) * (_span(entry) * 2.0**-KEY_SHIFT)
     return np.asarray((entry >> CELL_SHIFT & 0xFFFF) - 1 + rest * UNIT)
 
 

@@ -119,7 +119,12 @@ def test_command_line_build_info_and_summary(tmp_path: Path, capsys: pytest.Capt
         (["--loc-max", "0"], "--loc-max 0"), (["--loc-max", "nan"], "--loc-max nan"),
         (["--scale-min", "-1"], "--scale-min -1"), (["--scale-min", "2", "--scale-max", "1"], "min < max"),
         (["--scale-min", "inf"], "min < max"), (["--tol", "1e-9"], "--tol 1e-09"), (["--tol", "nan"], "--tol nan"),
-        (["--tol", "0.5"], "--tol 0.5"), (["--tol", "0"], "--tol 0"),
+        (["--tol", "0.5"], "--tol 0.5"), (["--tol", "0"], "--tol 0"), (["--tol", "inf"], "--tol inf"),
+        (["--loc-max", "-1"], "--loc-max -1"), (["--loc-max=-inf"], "--loc-max -inf"),
+        (["--scale-min", "nan"], "--scale-min nan"), (["--scale-max", "nan"], "--scale-max nan"),
+        (["--scale-max", "0"], "min < max"), (["--tol", "1.999e-6"], "give 2e-06 to 0.01"),
+        (["--scale-min", "0.7", "--scale-max", "0.7"], "min < max"),
+        (["--scale-min", "0.7000000000000001", "--scale-max", "0.7"], "--scale-min 0.7000000000000001 --scale-max 0.7"),
     ],
 )  # fmt: skip
 def test_bad_requests_are_one_line(
