@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tablegen.verify.boxes import SLACK, Array, Boxes, Corners, corners, curvature, grid_corners, mode_at, slope_minimum
-from tablegen.verify.rounding import Widths
+from tablegen.verify.rounding import U, Widths
 
 Indices = NDArray[np.intp]
 
@@ -27,7 +27,8 @@ Indices = NDArray[np.intp]
 CLOSE_ENOUGH = 1.004
 _ROUNDS = 14
 LOOSE = 2.0**-48  # L costs 9 roundings of numbers ≤ its largest corner value, a difference with it one more: 2^-49.6
-_MOST_BOXES = 4_000_000
+_MOST_BOXES = 4_000_000  # halved ones, beyond the cells themselves
+_NEGLIGIBLE = U / 64.0  # nor are boxes halved that are off by less than this, which rounding drowns
 _KEPT = 64  # candidates for the witness kept in each round
 
 
@@ -145,8 +146,9 @@ def bound(cells: Cells, progress: Callable[[int], None] = lambda boxes: None) ->
     seen, examined = max(float(part.seen.max()) for part in kept), len(parent)
     progress(examined)
     for _ in range(_ROUNDS):
-        open_ = np.flatnonzero(~(np.maximum(-found.low, found.high) <= CLOSE_ENOUGH * seen))
-        if not len(open_) or examined + 4 * len(open_) > _MOST_BOXES:
+        settled = max(CLOSE_ENOUGH * seen, _NEGLIGIBLE)
+        open_ = np.flatnonzero(~(np.maximum(-found.low, found.high) <= settled))
+        if not len(open_) or examined - len(low) + 4 * len(open_) > _MOST_BOXES:
             break
         boxes, parent = boxes.take(open_).quarters(), np.tile(parent[open_], 4)
         y = corners(boxes)
@@ -156,8 +158,7 @@ def bound(cells: Cells, progress: Callable[[int], None] = lambda boxes: None) ->
         np.minimum.at(tighter_low, parent, found.low)
         np.maximum.at(tighter_high, parent, found.high)
         # Only the halved part of a cell got new bounds; a cell's own hold the largest over its parts, so keep those of
-        # the parts left alone: they were at most CLOSE_ENOUGH · seen.
-        settled = CLOSE_ENOUGH * seen
+        # the parts left alone: they were at most `settled`.
         halved = np.unique(parent)
         low[halved] = np.maximum(low[halved], np.minimum(tighter_low[halved], -settled))
         high[halved] = np.minimum(high[halved], np.maximum(tighter_high[halved], settled))

@@ -55,7 +55,7 @@ def bound(
     last = errors
     for _ in range(_ROUNDS):
         open_ = np.flatnonzero(~(last <= TARGET) & reachable(boxes.d0, boxes.d1))
-        if not len(open_) or examined + 4 * len(open_) > _MOST_BOXES:
+        if not len(open_) or examined - len(errors) + 4 * len(open_) > _MOST_BOXES:
             break
         boxes, parent = boxes.take(open_).quarters(), np.tile(parent[open_], 4)
         y = corners(boxes)
