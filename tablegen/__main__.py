@@ -14,8 +14,10 @@ from tablegen import interrupts
 def main(arguments: list[str] | None = None) -> int:
     """Run one subcommand; see the module for the exit status."""
     words = sys.argv[1:] if arguments is None else arguments
-    # Proofs take turns between torch and NumPy: torch's idle threads, which spin unless told so now, cost threefold.
+    # Proofs take turns between torch, NumPy and threads of their own. Idle threads of torch and of NumPy's BLAS, which
+    # spin unless told so before they load, cost threefold, and tenfold on a busy machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with interrupts.ending_the_process():  # torch takes seconds to import
         from tablegen import commands
         from tanhlut import terminal

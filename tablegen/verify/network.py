@@ -12,9 +12,12 @@ quartering until it is, below it from y/X ∈ [1 − X²/3, 1 + X²/29] (chart: 
 b/X ∈ [1 − X²/2, 1]. Then `halley.step_error` bounds the step, over the half-plane in (m, δ) like the method "exact".
 """
 
+import os
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -83,7 +86,7 @@ class NetworkVerification:
 
 
 class Outcome(NamedTuple):
-    """Of branch and bound: bound per cell, its largest without rounding, relative bound, worst centres, boxes."""
+    """Of branch and bound: bound per cell, its largest without rounding, relative bound, worst centres, boxes, time."""
 
     cells: Array
     network_error: float
@@ -91,6 +94,7 @@ class Outcome(NamedTuple):
     m: Array
     delta: Array
     examined: int
+    seconds: float
 
 
 class Judged(NamedTuple):
@@ -136,7 +140,7 @@ def verify_network(
         ratio=bound / seen.error if seen.error > 0 else np.inf,
         parameters=table.network.parameters,
         boxes=boxes,
-        seconds=time.perf_counter() - started,
+        seconds=time.perf_counter() - started + (begun.seconds if begun else 0.0),
         cell_bounds=found.cells.reshape(_CELLS, _CELLS),
         broken=premises.broken(table, method),
     )
@@ -144,6 +148,7 @@ def verify_network(
 
 def branch_and_bound(network: Network, progress: Progress = lambda boxes: None) -> Outcome:
     """Bounds of |network − mode| over the chart, float32 rounding included."""
+    started = time.perf_counter()
     numbers = numbers_of(network.weights, network.biases)
     boxes = unit_square(_CELLS)
     noise = rounding(boxes, numbers, over(boxes, numbers))
@@ -163,7 +168,7 @@ def branch_and_bound(network: Network, progress: Progress = lambda boxes: None) 
     worst, v, rho = (np.concatenate(parts) for parts in zip(*kept, strict=True))
     order = np.argsort(-worst)[: 4 * _KEPT]
     m, delta = plane_of(v[order], rho[order])
-    return Outcome(cells, network_error, relative, m, delta, examined)
+    return Outcome(cells, network_error, relative, m, delta, examined, time.perf_counter() - started)
 
 
 class Settled(NamedTuple):
@@ -220,13 +225,22 @@ def _at_centres(boxes: Squares, numbers: Numbers) -> tuple[Array, Array, Array]:
 
 def judge(boxes: Squares, y: Interval, numbers: Numbers, progress: Progress = lambda boxes: None) -> Judged:
     """Bounds of f over boxes whose mode is known to lie in `y`."""
+    blocks = [slice(i, i + _BLOCK) for i in range(0, len(boxes.v0), _BLOCK)]
+
+    def work(block: slice) -> Judged:
+        return _judge(Squares(*(p[block] for p in boxes)), Interval(y.low[block], y.high[block]), numbers)
+
     parts = []
-    for i in range(0, len(boxes.v0), _BLOCK):
-        block = slice(i, i + _BLOCK)
-        parts.append(_judge(Squares(*(p[block] for p in boxes)), Interval(y.low[block], y.high[block]), numbers))
-        progress(len(parts[-1].error))
+    for part in _threads().map(work, blocks):  # NumPy and torch release the interpreter's lock
+        parts.append(part)
+        progress(len(part.error))
     error, seen = (np.concatenate([getattr(part, name) for part in parts]) for name in ("error", "seen"))
     return Judged(error, seen, Interval(*(np.concatenate(ends) for ends in zip(*(p.y for p in parts), strict=True))))
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="proof")
 
 
 def _judge(boxes: Squares, y: Interval, numbers: Numbers) -> Judged:

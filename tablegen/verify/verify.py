@@ -85,25 +85,27 @@ class Verification:
 
 class Interpolation(NamedTuple):
     """What the proofs of both methods begin with: the grid, its nodes, interpolation in exact arithmetic, and in
-    float32 (`errors`, of which `added` is rounding and clamping)."""
+    float32 (`errors`, of which `added` is rounding and clamping). And the time it took."""
 
     where: Domain
     nodes: NodeProof
     found: bilinear.Outcome
     added: Array
     errors: Array
+    seconds: float
 
 
 def interpolation(
     table: ModeTable, *, paranoid: bool = False, progress: Progress = lambda boxes: None
 ) -> Interpolation:
     """The common part of the proofs; arguments as for `verify`."""
+    started = time.perf_counter()
     where = domain(table)
     nodes = prove_nodes(table.loc, table.scale, table.values, paranoid)
     found = bilinear.bound(where.cells, progress)
     added = _added(where, found)
     errors = (np.maximum(-found.low, found.high) + added) * (1.0 + SLACK)
-    return Interpolation(where, nodes, found, added, errors)
+    return Interpolation(where, nodes, found, added, errors, time.perf_counter() - started)
 
 
 def verify(
@@ -128,7 +130,8 @@ def verify(
     if method not in ("bilinear", "refined"):
         raise ValueError(f"method {method!r} has no table to verify: use 'bilinear' or 'refined'")
     started = time.perf_counter()
-    where, nodes, found, added, errors = begun or interpolation(table, paranoid=paranoid, progress=progress)
+    before = 0.0 if begun is None else begun.seconds
+    where, nodes, found, added, errors, _ = begun or interpolation(table, paranoid=paranoid, progress=progress)
     boxes = found.examined
     used = np.ones(len(errors), dtype=bool)
     if method == "refined":
@@ -158,7 +161,7 @@ def verify(
         nodes=nodes,
         cells=len(errors),
         boxes=boxes,
-        seconds=time.perf_counter() - started,
+        seconds=time.perf_counter() - started + before,
         m_edges=where.cells.m_edges,
         d_edges=where.cells.d_edges,
         cell_bounds=np.where(used, errors, np.nan).reshape(shape),
