@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import triton
 from torch import Tensor
@@ -22,6 +23,7 @@ from torch.library import custom_op
 from tanhlut import packed
 from tanhlut.eager import COMPILED, Method
 from tanhlut.gpu_kernel import ALIGNMENT, aligned_kernel, any_kernel
+from tanhlut.grid import Bounds
 from tanhlut.packed import Packed
 from tanhlut.tracing import apart
 
@@ -56,9 +58,16 @@ def device_table(table: Packed, device: torch.device) -> DeviceTable:
         delta_index,
         values,
         (first_loc, last_loc, first_delta, last_delta),
-        (*table.bounds,),
+        _single(table.bounds),
         not table.bounds.whole_plane,
     )
+
+
+def _single(bounds: Bounds) -> tuple[float, float, float]:
+    """As float32, which queries are compared in: what is beyond its range is infinite."""
+    with np.errstate(over="ignore"):
+        loc_max, scale_min, scale_max = np.array(bounds).astype(np.float32).tolist()
+    return loc_max, scale_min, scale_max
 
 
 def mode(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tanhlut import equation
+from tanhlut.tracing import apart
 
 
 class Bounds(NamedTuple):
@@ -90,4 +91,4 @@ class Grid(NamedTuple):
 
 def delta_nodes(scale: NDArray[np.float64]) -> NDArray[np.float64]:
     """δ of a table's scale axis, to about two ulp: the axis that is interpolated on."""
-    return equation.excess(torch.from_numpy(scale.copy())).numpy()
+    return apart(lambda: equation.excess(torch.from_numpy(scale.copy())).numpy())  # files are read while torch traces

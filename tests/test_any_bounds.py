@@ -152,10 +152,12 @@ def test_any_bounds(path: Path, bounds: Bounds, tolerance: float) -> None:
     [
         Bounds(3.0, 0.1, 0.2), Bounds(1e-3, 0.8, 0.82), Bounds(0.3, 2.0, INFINITY), Bounds(INFINITY, 0.0, 1e-30),
         Bounds(2.9e-12, stepped(CUSP, 0), stepped(CUSP, 1)), Bounds(1e-9, stepped(CUSP, -1, np.float32), CUSP),
+        Bounds(1.292342176704724e-21, 1.5488783387550797, 1.6010798282851437),
     ],
 )  # fmt: skip
 def test_the_finest_tolerance_that_is_offered(bounds: Bounds, path: Path) -> None:
-    """Up to 70 cells a quarter octave, and bounds whose nearest float32 numbers lie outside them."""
+    """Up to 70 cells a quarter octave, bounds whose nearest float32 numbers lie outside them, and bounds that cut the
+    worst cell."""
     table = check(bounds, FINEST_TOLERANCE, path)
     with pytest.raises(ValueError, match=f"give {FINEST_TOLERANCE:g} to"):
         build(bounds, float(np.nextafter(FINEST_TOLERANCE, 0.0)), "newton", "tests")

@@ -251,7 +251,7 @@ def test_a_table_of_a_name_that_is_no_unicode_can_be_written(
     coarse: ModeTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def build(*request: Any) -> tuple[ModeTable, Found]:
-        metadata = {**coarse.metadata, "command": request[-1]}
+        metadata = {**coarse.metadata, "command": request[3]}
         return ModeTable(coarse.loc.copy(), coarse.scale.copy(), coarse.values.copy(), metadata), Found(0.0, 0.0, 0.0)
 
     monkeypatch.setattr("tablegen.commands.build", build)

@@ -5,7 +5,7 @@ import pytest
 
 import points
 from conftest import table_named
-from tanhlut import ModeTable
+from tanhlut import ModeTable, mode
 from tanhlut.grid import WHOLE_PLANE, delta_nodes
 from tanhlut.packed import Packed, pack, positions
 
@@ -64,6 +64,16 @@ def test_an_axis_of_other_cells_is_refused() -> None:
     even = np.linspace(0, 16, len(table.loc))
     moved = table.loc.copy()
     moved[400] *= 1.0 + 1e-6
-    sparse = np.concatenate([[0.0], table.loc[table.loc >= 2.0**-40]])
-    for loc in (even, moved, sparse):
-        assert pack(loc, delta, table.values[: len(loc)], WHOLE_PLANE) is None
+    for loc in (even, moved):
+        assert pack(loc, delta, table.values, WHOLE_PLANE) is None
+
+
+def test_a_first_cell_may_be_large() -> None:
+    """Below the first node the weight is a quotient, wherever that node is."""
+    table = ModeTable.default()
+    kept = (table.loc == 0.0) | (table.loc >= 2.0**-40)
+    large = ModeTable(table.loc[kept], table.scale.copy(), table.values[kept], table.metadata)
+    assert large.packed is not None
+    loc, scale = points.hard_queries(table, 100_000, seed=5)
+    eager, cpu = (mode(loc, scale, method="bilinear", table=large, backend=b) for b in ("eager", "cpu"))
+    assert float((eager - cpu).abs().max()) <= 4e-7
