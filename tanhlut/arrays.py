@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.parameter import is_lazy
 
+from tanhlut.tracing import traced
+
 ArrayLike = Tensor | NDArray[Any] | np.generic | float
 
 _NUMPY = (np.ndarray, np.generic)
@@ -218,8 +220,9 @@ def _numpy(given: tuple[ArrayLike, ...], dtype: torch.dtype | None) -> Arguments
 
 
 def _check_shapes(shapes: Sequence[Sequence[int]]) -> None:
+    broadcast = torch.broadcast_shapes if traced() else np.broadcast_shapes  # torch's imports sympy, for a second
     try:
-        torch.broadcast_shapes(*(tuple(shape) for shape in shapes))
-    except RuntimeError:
+        broadcast(*(tuple(shape) for shape in shapes))
+    except (RuntimeError, ValueError):
         listed = ", ".join(str(tuple(shape)) for shape in shapes)
         raise ValueError(f"shapes {listed} do not broadcast: make them equal, or 1 where they differ") from None
