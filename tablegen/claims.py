@@ -15,7 +15,7 @@ from tablegen.verify import (
     verify_network,
 )
 from tanhlut import __version__
-from tanhlut.eager import NETWORK_METHODS, Method
+from tanhlut.methods import NETWORK_METHODS, Method
 from tanhlut.network import Network
 from tanhlut.network import missing as no_network
 from tanhlut.schema import Certificate

@@ -9,9 +9,9 @@ from tablegen import claims, distill, error_map, interrupts, onnx_graph, picture
 from tablegen.build import COARSEST_TOLERANCE, FINEST_TOLERANCE, build, check_request
 from tablegen.distill import HIDDEN
 from tablegen.distill import TOLERANCE as NETWORK_TOLERANCE
-from tanhlut.eager import METHODS, NETWORK_METHODS
 from tanhlut.errors import plain, require
 from tanhlut.grid import Bounds
+from tanhlut.methods import METHODS, NETWORK_METHODS
 from tanhlut.table import ModeTable
 from tanhlut.terminal import Parser, complain, say
 

@@ -26,7 +26,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tanhlut import equation
+from tanhlut.formula import tensors
 from tanhlut.grid import Bounds
 
 TOP = 4  # exponent where both axes end
@@ -109,7 +109,7 @@ class Design(NamedTuple):
 def design(bounds: Bounds) -> Design:
     """Sample the curvature that the bounds contain."""
     reach = bounds.reach
-    low, high = (float(d) for d in equation.excess(_column([min(end, LARGEST_SCALE) for end in reach[1:]])))
+    low, high = (float(d) for d in tensors.excess(_column([min(end, LARGEST_SCALE) for end in reach[1:]])))
     delta = _delta_samples(low, high)
     loc = _loc_samples(min(reach.loc_max, 2.0**TOP))
 
@@ -154,10 +154,11 @@ def _curvature(m: Tensor, delta: Tensor) -> tuple[Tensor, Tensor]:
     """(|∂²y/∂m²|, |∂²y/∂s²|) = (2yq/D³, |2yq(qD − y²)/D³|), q = 1 − y²: section 7 of the design notes."""
     m, delta = torch.broadcast_tensors(m, delta)
     s = 1.0 + delta
-    y = equation.closed_form_start(m, delta)
+    text = tensors.of(m)
+    y = text.closed_form(m, delta)
     for _ in range(2):
-        y = equation.halley_step(y, m, s, delta)
-    _, q, _ = equation.tanh_parts(m + s * y)
+        y = text.step(y, m, s, delta)
+    _, _, q, _ = text.tanh_parts(m + s * y)
     d = y * y - delta * q
     by_loc = 2.0 * y * q / d**3
     return by_loc, (by_loc * (q * d - y * y)).abs()

@@ -11,8 +11,8 @@ import warnings
 import torch
 
 from tanhlut import ModeLookup, ModeTable
-from tanhlut.eager import NETWORK_METHODS, Method
 from tanhlut.errors import require
+from tanhlut.methods import NETWORK_METHODS, Method
 
 INPUTS, OUTPUT = ("loc", "scale"), "mode"
 

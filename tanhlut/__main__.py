@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 
 from tanhlut import mode
-from tanhlut.eager import METHODS
+from tanhlut.methods import METHODS
 from tanhlut.terminal import Parser, run, say
 
 

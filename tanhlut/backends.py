@@ -6,8 +6,8 @@ from typing import NamedTuple
 import torch
 
 from tanhlut import dispatch
-from tanhlut.eager import COMPILED
 from tanhlut.lookup import mode
+from tanhlut.methods import COMPILED
 
 _SERVES = {
     "eager": (

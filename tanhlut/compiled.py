@@ -23,7 +23,10 @@ from numba.core import caching, config, registry
 from tanhlut import cache
 
 _HERE = Path(__file__).parent
-_SOURCES = ("cpu", "cpu_formulas", "intrinsics", "coefficients", "packed", "equation", "parallel", "compiled")
+_SOURCES = (
+    *("cpu", "compute/cpu_ops", "intrinsics", "methods", "parallel", "compiled"),
+    *(f"formula/{name}" for name in ("bits", "element", "operations", "coefficients", "layout", "instantiate")),
+)
 _log = logging.getLogger("tanhlut")
 
 

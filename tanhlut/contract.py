@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tanhlut import schema
-from tanhlut.eager import METHODS, NETWORK_METHODS
 from tanhlut.grid import Bounds, delta_nodes
+from tanhlut.methods import METHODS, NETWORK_METHODS
 from tanhlut.schema import Certificate
 
 # Axes. A cell's width must have a float32 reciprocal far from overflow, and a query that float32 moves by 8·2^-24 of

@@ -13,113 +13,128 @@ float64 differs from float32 only in its steps: their number and their coefficie
 whose rounding is far below the start's own error; so `bilinear` of float64 has float32's rounding.
 
 The kernel takes addresses and numbers and knows nothing of tables: `packed` says what the arrays are. What is done to
-one element is in `cpu_formulas`.
+one element is in `formula/element.py` and `bits.py`.
 """
 
 import numpy as np
 from numba import float32, float64, int32, int64
 
 from tanhlut.compiled import Kernels, entries
-from tanhlut.cpu_formulas import (
-    DELTA_KEYS,
-    DOUBLE,
-    LOC_KEYS,
-    SINGLE,
-    at_least,
-    at_most,
-    bilinear,
-    closed_form,
-    finish,
-    fold,
-    inline,
-    position,
-    single,
-    step,
-)
-from tanhlut.intrinsics import address, load_constant, scratch, select, store
+from tanhlut.compute.cpu_ops import DOUBLE, SINGLE, inline
+from tanhlut.formula import layout
+from tanhlut.intrinsics import address, first_of, load_constant, load_pair, scratch, second_of, select, store
+from tanhlut.methods import COMPILED, STEPS
 from tanhlut.parallel import THRESHOLD
 
-BILINEAR, REFINED, EXACT = range(3)
+BILINEAR, EXACT = COMPILED.index("bilinear"), COMPILED.index("exact")
 STRIP, LANES = 256, 16
 
 kernels = Kernels()
 
 
 @inline
-def _run(k, real, loc, scale, out, begin, end, low, high, table, method):
-    """Elements begin … end − 1 of the arrays of `real` at the addresses loc, scale, out; `table`: a packed record."""
-    loc_index, delta_index = load_constant(table, 0, int64), load_constant(table, 1, int64)
-    values, row = load_constant(table, 2, int64), np.int32(load_constant(table, 3, int64))
-    bounded = method != EXACT and load_constant(table, 4, int64)
-    loc_max, scale_min = real(load_constant(table, 5, float64)), real(load_constant(table, 6, float64))
-    scale_max, first_loc = real(load_constant(table, 7, float64)), float32(load_constant(table, 8, float64))
-    last_loc, per_first = float32(load_constant(table, 9, float64)), float32(1.0) / first_loc
-    first_delta, last_delta = float32(load_constant(table, 10, float64)), float32(load_constant(table, 11, float64))
-    half, middle = k.half * high - k.half * low, -(-k.half * low + -k.half * high)
-    steps = 2 if bounded else method
-    m, s, delta, y = scratch(STRIP, float32), scratch(STRIP, float32), scratch(STRIP, float32), scratch(STRIP, float32)
-    u, v, corner, done = scratch(STRIP, float32), scratch(STRIP, float32), scratch(STRIP, int32), scratch(STRIP, int32)
-    few_loc, few_scale, few_out = scratch(LANES, real), scratch(LANES, real), scratch(LANES, real)
-    first = begin
-    while first < end:
-        n = min(STRIP, end - first)
-        if n >= LANES:
-            n -= n % LANES
-            a, b, c = loc + first * k.size, scale + first * k.size, out + first * k.size
-        else:
-            for i in range(LANES):
-                few_loc[i] = few_scale[i] = k.one
-            for i in range(n):
-                few_loc[i], few_scale[i] = load_constant(loc, first + i, real), load_constant(scale, first + i, real)
-            a, b, c = address(few_loc), address(few_scale), address(few_out)
-        lanes = max(n, LANES)
-        if method == EXACT:
-            for i in range(lanes):
-                m[i], s[i], delta[i] = single(fold(SINGLE, load_constant(a, i, real), load_constant(b, i, real)))
-                y[i] = closed_form(m[i], delta[i])
-        else:
-            for i in range(lanes):
-                m[i], s[i], delta[i] = single(fold(SINGLE, load_constant(a, i, real), load_constant(b, i, real)))
-                line, weight = position(at_most(m[i], last_loc), LOC_KEYS, loc_index)
-                u[i] = select(m[i] < first_loc, m[i] * per_first, weight)
-                within = at_least(at_most(delta[i], last_delta), first_delta)
-                column, weight = position(within, DELTA_KEYS, delta_index)
-                v[i] = weight + ((delta[i] - delta[i]) + (m[i] - m[i]))  # a NaN stays one
-                corner[i] = line * row + column
-            for i in range(lanes):
-                y[i] = bilinear(values, corner[i], row, u[i], v[i])
-        if bounded:
-            for i in range(lanes):
-                mu, sigma = load_constant(a, i, real), load_constant(b, i, real)
-                inside = (abs(mu) <= loc_max) & (sigma >= scale_min) & (sigma <= scale_max)
-                y[i] = select(inside, y[i], closed_form(m[i], delta[i]))
-                done[i] = inside & (method == BILINEAR)
-            for _ in range(steps):
-                for i in range(lanes):
-                    y[i] = select(done[i] != 0, y[i], step(SINGLE, y[i], m[i], s[i], delta[i]))
-        else:
-            for _ in range(steps):
-                for i in range(lanes):
-                    y[i] = step(SINGLE, y[i], m[i], s[i], delta[i])
-        if k.steps and bounded:
-            for i in range(lanes):
-                mu, sigma = load_constant(a, i, real), load_constant(b, i, real)
-                value = select(done[i] != 0, real(y[i]), step(k, real(y[i]), *fold(k, mu, sigma)))
-                store(c, i, finish(k, value, mu, half, middle, low, high))
-        elif k.steps and steps:
-            for i in range(lanes):
-                mu, sigma = load_constant(a, i, real), load_constant(b, i, real)
-                value = step(k, real(y[i]), *fold(k, mu, sigma))
-                store(c, i, finish(k, value, mu, half, middle, low, high))
-        else:
-            for i in range(lanes):
-                mu = load_constant(a, i, real)
-                store(c, i, finish(k, real(y[i]), mu, half, middle, low, high))
-        if n < LANES:
-            for i in range(n):
-                store(out, first + i, few_out[i])
-        first += n
+def _single(numbers):
+    m, s, delta = numbers
+    return float32(m), float32(s), float32(delta)
 
+
+@inline
+def _interpolate(values, corner, row, u, v):
+    """The corners of a cell by two loads of two each."""
+    lower, upper = load_pair(values, corner), load_pair(values, np.int32(corner + row))
+    return SINGLE.corners(first_of(lower), second_of(lower), first_of(upper), second_of(upper), u, v)
+
+
+def _runner(text, real, steps_more):
+    """The kernel of a precision, with its `text`; it steps that often in it, after those in float32."""
+    size = real.bitwidth // 8
+    one = text.ONE
+
+    @inline
+    def run(loc, scale, out, begin, end, low, high, table, method):
+        """Elements begin … end − 1 of the arrays of `real` at the addresses loc, scale, out; `table`: a record."""
+        loc_index = load_constant(table, layout.LOC_INDEX, int64)
+        delta_index = load_constant(table, layout.DELTA_INDEX, int64)
+        values, row = load_constant(table, layout.VALUES, int64), np.int32(load_constant(table, layout.COLUMNS, int64))
+        bounded = method != EXACT and load_constant(table, layout.BOUNDED, int64)
+        loc_max = real(load_constant(table, layout.LOC_MAX, float64))
+        scale_min = real(load_constant(table, layout.SCALE_MIN, float64))
+        scale_max = real(load_constant(table, layout.SCALE_MAX, float64))
+        first_loc = float32(load_constant(table, layout.FIRST_LOC, float64))
+        last_loc = float32(load_constant(table, layout.LAST_LOC, float64))
+        first_delta = float32(load_constant(table, layout.FIRST_DELTA, float64))
+        last_delta = float32(load_constant(table, layout.LAST_DELTA, float64))
+        half, middle = text.image(low, high)
+        steps = STEPS[EXACT] if bounded else STEPS[method]  # in a bounded table some lanes begin with the closed form
+        m, s, delta = scratch(STRIP, float32), scratch(STRIP, float32), scratch(STRIP, float32)
+        y, u, v = scratch(STRIP, float32), scratch(STRIP, float32), scratch(STRIP, float32)
+        corner, done = scratch(STRIP, int32), scratch(STRIP, int32)
+        few_loc, few_scale, few_out = scratch(LANES, real), scratch(LANES, real), scratch(LANES, real)
+        first = begin
+        while first < end:
+            n = min(STRIP, end - first)
+            if n >= LANES:
+                n -= n % LANES
+                a, b, c = loc + first * size, scale + first * size, out + first * size
+            else:
+                for i in range(LANES):
+                    few_loc[i] = few_scale[i] = one
+                for i in range(n):
+                    few_loc[i] = load_constant(loc, first + i, real)
+                    few_scale[i] = load_constant(scale, first + i, real)
+                a, b, c = address(few_loc), address(few_scale), address(few_out)
+            lanes = max(n, LANES)
+            if method == EXACT:
+                for i in range(lanes):
+                    mu, sigma = load_constant(a, i, real), load_constant(b, i, real)
+                    m[i], s[i], delta[i] = _single(SINGLE.fold(mu, sigma))
+                    y[i] = SINGLE.closed_form(m[i], delta[i])
+            else:
+                for i in range(lanes):
+                    mu, sigma = load_constant(a, i, real), load_constant(b, i, real)
+                    m[i], s[i], delta[i] = _single(SINGLE.fold(mu, sigma))
+                    line, column, u[i], v[i] = SINGLE.cell(
+                        m[i], delta[i], first_loc, last_loc, first_delta, last_delta, loc_index, delta_index
+                    )
+                    corner[i] = line * row + column
+                for i in range(lanes):
+                    y[i] = _interpolate(values, corner[i], row, u[i], v[i])
+            if bounded:
+                for i in range(lanes):
+                    mu, sigma = load_constant(a, i, real), load_constant(b, i, real)
+                    inside = (abs(mu) <= loc_max) & (sigma >= scale_min) & (sigma <= scale_max)
+                    y[i] = select(inside, y[i], SINGLE.closed_form(m[i], delta[i]))
+                    done[i] = inside & (method == BILINEAR)
+                for _ in range(steps):
+                    for i in range(lanes):
+                        y[i] = select(done[i] != 0, y[i], SINGLE.step(y[i], m[i], s[i], delta[i]))
+            else:
+                for _ in range(steps):
+                    for i in range(lanes):
+                        y[i] = SINGLE.step(y[i], m[i], s[i], delta[i])
+            if steps_more and bounded:
+                for i in range(lanes):
+                    mu, sigma = load_constant(a, i, real), load_constant(b, i, real)
+                    value = select(done[i] != 0, real(y[i]), text.step(real(y[i]), *text.fold(mu, sigma)))
+                    store(c, i, text.finish(value, mu, half, middle, low, high))
+            elif steps_more and steps:
+                for i in range(lanes):
+                    mu, sigma = load_constant(a, i, real), load_constant(b, i, real)
+                    value = text.step(real(y[i]), *text.fold(mu, sigma))
+                    store(c, i, text.finish(value, mu, half, middle, low, high))
+            else:
+                for i in range(lanes):
+                    mu = load_constant(a, i, real)
+                    store(c, i, text.finish(real(y[i]), mu, half, middle, low, high))
+            if n < LANES:
+                for i in range(n):
+                    store(out, first + i, few_out[i])
+            first += n
+
+    return run
+
+
+_run32, _run64 = _runner(SINGLE, float32, 0), _runner(DOUBLE, float64, 1)
 
 _ADDRESSES = "void(int64, int64, int64, int64, int64, float64, float64, int64, int64)"
 _ARRAYS = "boolean({0}, {0}, {0}, float64, float64, int64, int64)"
@@ -128,13 +143,13 @@ _ARRAYS = "boolean({0}, {0}, {0}, float64, float64, int64, int64)"
 @kernels.compiled(_ADDRESSES)
 def mode32(loc, scale, out, begin, end, low, high, table, method):
     """Of float32 arrays at three addresses, `out` apart from the others: out[i] = mode for begin ≤ i < end."""
-    _run(SINGLE, float32, loc, scale, out, begin, end, float32(low), float32(high), table, method)
+    _run32(loc, scale, out, begin, end, float32(low), float32(high), table, method)
 
 
 @kernels.compiled(_ADDRESSES)
 def mode64(loc, scale, out, begin, end, low, high, table, method):
     """`mode32` of float64 arrays."""
-    _run(DOUBLE, float64, loc, scale, out, begin, end, low, high, table, method)
+    _run64(loc, scale, out, begin, end, low, high, table, method)
 
 
 @inline

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from tanhlut import eager, equation, parallel
-from tanhlut.eager import COMPILED, NETWORK_METHODS, Method, Source
+from tanhlut.eager import Source
+from tanhlut.methods import COMPILED, NETWORK_METHODS, Method, compute_dtype
 from tanhlut.network import missing as no_network
 from tanhlut.packed import NO_TABLE
 from tanhlut.table import ModeTable
@@ -41,7 +42,7 @@ def squashed_mode(
 
     What torch.jit traces has the derivatives of the operations instead of the theorem's.
     """
-    dtype = eager.compute_dtype(loc.dtype)
+    dtype = compute_dtype(loc.dtype)
     loc, scale = torch.broadcast_tensors(loc.to(dtype), scale.to(dtype))
     name = choose(loc, scale, method, table, backend)
     if name != "eager":

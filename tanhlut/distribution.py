@@ -8,9 +8,9 @@ from torch import Size, Tensor
 from torch.distributions import Normal, TransformedDistribution, constraints, kl_divergence, register_kl
 
 from tanhlut import moments
-from tanhlut.eager import Method
 from tanhlut.likelihood import log_likelihood, straight_through
 from tanhlut.lookup import mode
+from tanhlut.methods import Method
 from tanhlut.squash import Squash, wide
 from tanhlut.tracing import differentiated, traced
 

@@ -21,9 +21,9 @@ from torch import Tensor
 from torch.library import custom_op
 
 from tanhlut import packed
-from tanhlut.eager import COMPILED, Method
 from tanhlut.gpu_kernel import ALIGNMENT, aligned_kernel, any_kernel
 from tanhlut.grid import Bounds
+from tanhlut.methods import COMPILED, Method, steps
 from tanhlut.packed import Packed
 from tanhlut.tracing import apart
 
@@ -187,7 +187,7 @@ def _launch(
         kernel(
             *(loc, scale, out, n, loc_index, delta_index, values, values.shape[1]),
             *numbers,
-            *(method, bounded, BLOCK),
+            *(method, bounded, steps(method, bounded), BLOCK),
             num_warps=WARPS,
             enable_fp_fusion=False,
         )

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tanhlut import equation
+from tanhlut.formula import tensors
 from tanhlut.tracing import apart
 
 
@@ -91,4 +91,4 @@ class Grid(NamedTuple):
 
 def delta_nodes(scale: NDArray[np.float64]) -> NDArray[np.float64]:
     """δ of a table's scale axis, to about two ulp: the axis that is interpolated on."""
-    return apart(lambda: equation.excess(torch.from_numpy(scale.copy())).numpy())  # files are read while torch traces
+    return apart(lambda: tensors.excess(torch.from_numpy(scale.copy())).numpy())  # files are read while torch traces

@@ -14,8 +14,9 @@ from torch import Tensor
 from tanhlut import equation
 from tanhlut.arrays import ArrayLike, check_choice, check_tensor, is_number, number, scalar, shown, unify
 from tanhlut.dispatch import BACKENDS, squashed_mode
-from tanhlut.eager import EXACT_BOUND, METHODS, NETWORK_METHODS, REFINED, Method, Source, compute_dtype
+from tanhlut.eager import Source
 from tanhlut.grid import Axis, Bounds, Grid
+from tanhlut.methods import EXACT_BOUND, METHODS, NETWORK_METHODS, REFINED, Method, compute_dtype
 from tanhlut.mlp import Layers
 from tanhlut.network import missing as no_network
 from tanhlut.shortcut import HIGH, LOW, quick

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from tanhlut import equation
+from tanhlut.formula import tensors
 from tanhlut.tracing import traced
 
 # Newton steps from √(m² + c²), which is within −14 % and +42 % of X: after 4 within 3e-10 relative, after 5 within
@@ -54,14 +54,15 @@ def evaluate(m: Tensor, s: Tensor, delta: Tensor, layers: Layers) -> Tensor:
         return torch.cat([evaluate(*block, layers) for block in blocks])
     at = chart(m, delta)
     y = at.base * (1.0 + forward(at.u, at.rho, layers))
-    saturated = (m >= equation.LOC_SATURATION) | (s >= 2.0 * equation.SCALE_SATURATION**2)
+    text = tensors.of(m)
+    saturated = (m >= text.LOC_SATURATION) | (s >= 2.0 * text.SCALE_SATURATION**2)
     return torch.where(saturated & (y == y), 1.0, y)  # NaN stays
 
 
 def chart(m: Tensor, delta: Tensor) -> Chart:
     """The unit square's (u, ρ) of (m, δ), and b. At m = 0 < −δ, where X = 0 and ρ no longer matters, ρ = 0."""
-    c = equation.cubic_root(m, delta)
-    x = torch.sqrt(m * m + c * c)
+    p, q = tensors.of(m).cubic(m, delta)
+    x = torch.sqrt(m * m + p * p / q)
     three_delta, three_m = 3.0 * delta, 3.0 * m
     for _ in range(ROOT_STEPS[m.dtype]):
         value = x * (x * (x - m) - three_delta) - three_m

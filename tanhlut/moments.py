@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tanhlut.eager import compute_dtype
+from tanhlut.methods import compute_dtype
 from tanhlut.tracing import apart, traced
 
 SEAM = 1.0

@@ -1,12 +1,8 @@
 """A table as the compiled kernels read it: values with a spare row and column all around, and an index without search.
 
-A query's cell comes from the bits of a float32: its sign, exponent and two mantissa bits name one of 2048 quarter
-octaves, the 21 bits below are the place in it, and inside a quarter octave a table's cells are equal (that is how
-tablegen lays them out). An index word holds, for its quarter, the cell at the lower edge (16 bits), how far into that
-cell the edge is (4 bits, in sixteenths) and how many sixteenths of a cell the quarter spans (12 bits, negative for
-δ < 0). So rest = sixteenths + place·span, its whole part added to the cell, what is left being the weight: one load an
-axis, no search, no special case for inf or NaN (their exponent has words of its own). Only the cell that reaches down
-to loc = 0, over all smaller exponents, has words that name it and a weight that is a plain quotient.
+A query's cell comes from the bits of a float32, by words that `formula.layout` explains: one load an axis, no search, no
+special case for inf or NaN (their exponent has words of its own). Only the cell that reaches down to loc = 0, over all
+smaller exponents, has words that name it and a weight that is a plain quotient.
 
 The weight is within a rounding of where equal division puts it: closer than node arithmetic in float32 gets.
 """
@@ -16,13 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tanhlut.formula import layout, plain
+from tanhlut.formula.layout import CELL_SHIFT, KEY_SHIFT, KEYS, REST_SHIFT, UNIT
 from tanhlut.grid import WHOLE_PLANE, Bounds
-
-KEY_SHIFT = 21
-PLACE_MASK = (1 << KEY_SHIFT) - 1
-KEYS = 1 << (32 - KEY_SHIFT)
-CELL_SHIFT, REST_SHIFT = 16, 12
-UNIT = 1.0 / 16.0
 
 # Where float32 queries fall, nodes must lie where equal division puts them, to float32's rounding of node and query.
 # Nearer the cusp only float64 queries fall, where δ of a float64 scale is itself coarse: any start in or next to the
@@ -66,16 +58,10 @@ def pack(
 
 
 def positions(x: NDArray[np.float32], index: NDArray[np.int32]) -> NDArray[np.float64]:
-    """Node number plus weight of float32 arguments on an axis: the kernels' arithmetic, in float64. Not for the cell
-    that reaches down to 0, of which it gives the lower node."""
-    bits = x.view(np.int32)
-    entry = index[(bits >> KEY_SHIFT) & (KEYS - 1)]
-    rest = (entry >> REST_SHIFT & 15) + (bits & PLACE_MASK) * (_span(entry) * 2.0**-KEY_SHIFT)
-    return np.asarray((entry >> CELL_SHIFT & 0xFFFF) - 1 + rest * UNIT)
-
-
-def _span(entry: NDArray[np.int32]) -> NDArray[np.int32]:
-    return entry << (32 - REST_SHIFT) >> (32 - REST_SHIFT)
+    """Node number plus weight of float32 arguments on an axis, unrounded. Not for the cell that reaches down to 0, of
+    which it gives the lower node."""
+    cell, weight = plain.WIDE.position(x, layout.DELTA_KEYS, index)
+    return np.asarray(cell - 1 + weight)
 
 
 def _index(nodes: NDArray[np.float64]) -> NDArray[np.int32]:
@@ -126,12 +112,13 @@ def _packed(
     ends: NDArray[np.float32],
     bounds: Bounds,
 ) -> Packed:
-    """With the record: three addresses, the row length, whether there are bounds; as bits of float64: bounds, ends."""
-    record = np.empty(12, np.int64)
-    record[:3] = [array.ctypes.data for array in (loc_index, delta_index, values)]
-    record[3:5] = values.shape[1], not bounds.whole_plane
-    record[5:8] = np.array(bounds, np.float64).view(np.int64)
-    record[8:] = ends.astype(np.float64).view(np.int64)
+    """With the record, as `layout` has it."""
+    record = np.empty(layout.RECORD, np.int64)
+    for place, array in ((layout.LOC_INDEX, loc_index), (layout.DELTA_INDEX, delta_index), (layout.VALUES, values)):
+        record[place] = array.ctypes.data
+    record[layout.COLUMNS], record[layout.BOUNDED] = values.shape[1], not bounds.whole_plane
+    record[layout.LOC_MAX : layout.SCALE_MAX + 1] = np.array(bounds, np.float64).view(np.int64)
+    record[layout.FIRST_LOC : layout.LAST_DELTA + 1] = ends.astype(np.float64).view(np.int64)
     return Packed(loc_index, delta_index, values, ends, bounds, record)
 
 

@@ -20,8 +20,8 @@ from torch.distributions import (
 )
 from torch.distributions.transforms import _InverseTransform
 
-from tanhlut.eager import Method, compute_dtype
 from tanhlut.lookup import mode
+from tanhlut.methods import Method, compute_dtype
 from tanhlut.squash import Squash
 from tanhlut.table import ModeTable
 

@@ -16,7 +16,7 @@ from torch._C import _is_torch_function_mode_enabled as _is_function_mode
 from torch.autograd import forward_ad
 
 from tanhlut import dispatch, parallel, tracing
-from tanhlut.eager import COMPILED
+from tanhlut.methods import COMPILED
 from tanhlut.packed import NO_TABLE
 from tanhlut.table import ModeTable
 

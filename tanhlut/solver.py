@@ -20,6 +20,7 @@ from torch import Tensor
 
 from tanhlut import equation
 from tanhlut.arrays import check_choice, unify_for_proof
+from tanhlut.formula import tensors
 
 Solver = Literal["adam", "newton"]
 Array = TypeVar("Array", Tensor, NDArray[np.float64])
@@ -51,15 +52,15 @@ def solve_mode(loc: Array, scale: Array, *, solver: Solver = "adam") -> Array:
     with torch.no_grad():
         is_torch = isinstance(loc, Tensor) or isinstance(scale, Tensor)
         (wide_loc, wide_scale), _ = unify_for_proof(loc, scale)
-        m, s, delta = equation.fold(wide_loc, wide_scale)
+        m, s, delta = tensors.DOUBLE.fold(wide_loc, wide_scale)
         x = solvers[solver](m, s, delta)
         _prove(x, m, delta)
-        y = equation.unfold(equation.tanh_parts(x)[0], wide_loc)
+        y: Tensor = tensors.DOUBLE.signed(tensors.DOUBLE.tanh_parts(x)[1].clamp(0.0, 1.0), wide_loc)
     return y if is_torch else y.numpy()[()]  # type: ignore[return-value]
 
 
 def _newton(m: Tensor, s: Tensor, delta: Tensor) -> Tensor:
-    x = m + s * equation.closed_form_start(m, delta)
+    x = m + s * tensors.DOUBLE.closed_form(m, delta)
     return _descend(_right_of_root(x, m, s, delta), m, delta)
 
 
@@ -83,7 +84,7 @@ def _descend(x: Tensor, m: Tensor, delta: Tensor) -> Tensor:
 
 
 def _adam(m: Tensor, s: Tensor, delta: Tensor) -> Tensor:
-    x = m + s * equation.closed_form_start(m, delta)
+    x: Tensor = m + s * tensors.DOUBLE.closed_form(m, delta)
     size = x.clone()
     first, second = torch.zeros_like(x), torch.zeros_like(x)
     rate, beta1, beta2 = ADAM["rate"], ADAM["beta1"], ADAM["beta2"]

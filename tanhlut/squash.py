@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Transform, constraints
 
-from tanhlut.eager import compute_dtype
+from tanhlut.methods import compute_dtype
 from tanhlut.moments import log_cosh
 
 # |tanh x| below which y is taken from the middle, beyond which from the nearest bound.

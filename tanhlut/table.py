@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from tanhlut import reader, schema
 from tanhlut.contract import check_certificates, check_table
-from tanhlut.eager import EXACT_BOUND, NETWORK_METHODS
 from tanhlut.errors import TableError, plain
 from tanhlut.grid import Axis, Bounds, Grid, delta_nodes
+from tanhlut.methods import EXACT_BOUND, NETWORK_METHODS
 from tanhlut.network import Network
 from tanhlut.packed import Packed, pack
 from tanhlut.schema import Certificate

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tanhlut import ModeTable, mode
-from tanhlut.eager import COMPILED
+from tanhlut.methods import COMPILED
 
 FILE = Path(__file__).with_name("answers.npz")
 BLOCK, BLOCKS = 1000, 1000  # a checksum for every thousand points

@@ -19,8 +19,8 @@ from tablegen.verify.cells import exact_delta
 from tablegen.verify.witness import backends, errors
 from tanhlut import ModeTable
 from tanhlut.certificate import enclose_mode
-from tanhlut.eager import METHODS
 from tanhlut.grid import Bounds
+from tanhlut.methods import METHODS
 from tanhlut.network import Network
 from tanhlut.schema import Certificate
 

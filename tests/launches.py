@@ -14,7 +14,7 @@ import triton
 import fake_gpu
 from conftest import table_named
 from tanhlut import ModeTable, backends, dispatch, gpu, mode, warmup
-from tanhlut.eager import COMPILED
+from tanhlut.methods import COMPILED
 
 DTYPES = [torch.float32, torch.bfloat16, torch.float16]
 _devices = itertools.count()

@@ -16,8 +16,8 @@ from tablegen.__main__ import main
 from tablegen.build import FINEST_TOLERANCE, ROUNDING, build
 from tablegen.verify.verify import interpolation
 from tanhlut import ModeTable, certify, mode
-from tanhlut.eager import EXACT_BOUND
 from tanhlut.grid import Bounds
+from tanhlut.methods import EXACT_BOUND
 
 CUSP = 0.5**0.5
 INFINITY = math.inf

@@ -19,7 +19,7 @@ import tanhlut
 from conftest import table_named
 from oracle import REFERENCE
 from tanhlut import ModeLookup, ModeTable, dispatch, mode, parallel, pre_tanh_mode, shortcut
-from tanhlut.eager import COMPILED
+from tanhlut.methods import COMPILED
 from test_lookup import bits
 
 TABLES = ["default", "narrow", "coarse"]

@@ -1,12 +1,11 @@
-"""The kernels' numbers, derived again with mpmath."""
+"""The text's numbers, derived again with mpmath."""
 
 import mpmath
 import numpy as np
 import pytest
 import torch
 
-from tanhlut import equation
-from tanhlut.coefficients import DOUBLE, INVERSE_CUBE_ROOT, INVERSE_ROOT, SINGLE, Coefficients
+from tanhlut.formula.coefficients import DOUBLE, INVERSE_CUBE_ROOT, INVERSE_ROOT, SEAM, SINGLE, Coefficients
 
 mpmath.mp.prec = 200
 BOTH = pytest.mark.parametrize("given", [SINGLE, DOUBLE])
@@ -16,7 +15,7 @@ BOTH = pytest.mark.parametrize("given", [SINGLE, DOUBLE])
 def test_the_rational_is_tanh(given: Coefficients) -> None:
     """x·N/Q = x − tanh x up to the seam; the truncation is that of the continued fraction, and worst at the seam."""
     allowed = 2e-8 if given is SINGLE else 2e-17
-    for x in np.linspace(0.01, equation.SEAM, 100):
+    for x in np.linspace(0.01, SEAM, 100):
         z = mpmath.mpf(x) ** 2
         gap = x * z * mpmath.polyval(given.numerator, z) / mpmath.polyval(given.denominator, z)
         assert abs(gap / (x - mpmath.tanh(x)) - 1) <= allowed

@@ -16,7 +16,10 @@ import torch
 from numpy.typing import NDArray
 
 from tablegen.verify.exact import START
-from tanhlut import cpu, cpu_formulas, equation
+from tanhlut import cpu
+from tanhlut.compute.cpu_ops import SINGLE
+from tanhlut.formula import tensors
+from tanhlut.formula.coefficients import SEAM
 
 U = 2.0**-24
 
@@ -24,7 +27,7 @@ U = 2.0**-24
 @numba.njit(error_model="numpy")
 def _parts(x: Any, t: Any, complement: Any, gap: Any) -> None:
     for i in range(x.size):
-        _, tanh, _, rest = cpu_formulas.tanh_parts(cpu_formulas.SINGLE, x[i])
+        _, tanh, _, rest = SINGLE.tanh_parts(x[i])
         t[i], gap[i] = tanh, rest
         complement[i] = rest / x[i]
 
@@ -32,7 +35,7 @@ def _parts(x: Any, t: Any, complement: Any, gap: Any) -> None:
 @numba.njit(error_model="numpy")
 def _starts(m: Any, delta: Any, y: Any) -> None:
     for i in range(m.size):
-        y[i] = cpu_formulas.closed_form(m[i], delta[i])
+        y[i] = SINGLE.closed_form(m[i], delta[i])
 
 
 def parts(x: NDArray[np.float32]) -> list[NDArray[np.float64]]:
@@ -50,7 +53,7 @@ def floats(low: float, high: float) -> NDArray[np.float32]:
 def test_the_gap_rounds_as_the_proof_assumes() -> None:
     """x − tanh x below the seam: every float32 in [1/2, 5/4], where least is allowed, and a sample below."""
     rng = np.random.default_rng(1)
-    for x in (floats(0.5, equation.SEAM), np.exp2(rng.uniform(-20, -1, 2_000_000)).astype(np.float32)):
+    for x in (floats(0.5, SEAM), np.exp2(rng.uniform(-20, -1, 2_000_000)).astype(np.float32)):
         wide = x.astype(np.longdouble)
         z = wide * wide
         truth = wide - np.tanh(wide)
@@ -65,7 +68,7 @@ def test_the_gap_rounds_as_the_proof_assumes() -> None:
 
 def test_the_complement_rounds_as_the_proof_assumes() -> None:
     """1 − tanh x above the seam, to underflow."""
-    x = np.concatenate([floats(equation.SEAM, 2.6)[1:], np.random.default_rng(2).uniform(2, 34, 10**6).astype("f4")])
+    x = np.concatenate([floats(SEAM, 2.6)[1:], np.random.default_rng(2).uniform(2, 34, 10**6).astype("f4")])
     wide = x.astype(np.longdouble)
     t, complement, _ = parts(x)
     truth = 2 / (np.exp(2 * wide) + 1)
@@ -82,7 +85,7 @@ def test_the_start_is_as_near_the_closed_form_as_the_proof_assumes() -> None:
     m32, delta32 = m.astype(np.float32), np.where(m > 2, np.abs(delta) * 16, delta).astype(np.float32)
     y = np.empty_like(m32)
     _starts(m32, delta32, y)
-    truth = equation.closed_form_start(torch.from_numpy(m32).double(), torch.from_numpy(delta32).double()).numpy()
+    truth = tensors.DOUBLE.closed_form(torch.from_numpy(m32).double(), torch.from_numpy(delta32).double()).numpy()
     counted = truth > 1e-30
     assert 1e-3 < np.abs(y / truth - 1)[counted].max() <= 0.003 < START
 
@@ -98,7 +101,7 @@ def _excess(scale: NDArray[np.float32]) -> NDArray[np.float64]:
     @numba.njit(error_model="numpy")
     def run(scale: Any, out: Any) -> None:
         for i in range(scale.size):
-            out[i] = cpu_formulas.fold(cpu_formulas.SINGLE, scale[i], scale[i])[2]
+            out[i] = SINGLE.fold(scale[i], scale[i])[2]
 
     out = np.empty_like(scale)
     run(scale, out)
@@ -140,8 +143,8 @@ def test_a_changed_source_is_compiled_anew(tmp_path: Path) -> None:
         return float(number)
 
     assert answer() == pytest.approx(0.9730156866523543)
-    source = package / "cpu_formulas.py"
+    source = package / "formula" / "element.py"
     text = source.read_text()
-    assert "half * y + middle" in text
-    source.write_text(text.replace("half * y + middle", "y - half"))
+    assert "half * signed(y, loc) + middle" in text
+    source.write_text(text.replace("half * signed(y, loc) + middle", "signed(y, loc) - half"))
     assert answer() == pytest.approx(0.9730156866523543 - 1.0)

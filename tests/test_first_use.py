@@ -21,7 +21,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from oracle import REFERENCE
 from tanhlut import ModeLookup, TanhNormal, dispatch, mode
-from tanhlut.eager import METHODS, Method
+from tanhlut.methods import METHODS, Method
 
 LOC, SCALE = (torch.tensor(part, dtype=torch.float32) for part in (REFERENCE.loc, REFERENCE.scale))
 TRUTH = torch.tensor(REFERENCE.mode)

@@ -17,7 +17,7 @@ import points  # noqa: E402
 from conftest import table_named  # noqa: E402
 from oracle import REFERENCE  # noqa: E402
 from tanhlut import ModeLookup, ModeTable, dispatch, gpu, mode  # noqa: E402
-from tanhlut.eager import COMPILED  # noqa: E402
+from tanhlut.methods import COMPILED  # noqa: E402
 from test_lookup import bits  # noqa: E402
 
 DEVICE = torch.device("cuda" if CUDA else "cpu")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import tanhlut
 from tanhlut import ModeLookup, ModeTable, is_bimodal, mode, pre_tanh_mode
-from tanhlut.eager import METHODS
+from tanhlut.methods import METHODS
 
 NAN, INF = float("nan"), float("inf")
 PEAK = 0.9575040240772687  # the positive solution of y = tanh(2y), mpmath

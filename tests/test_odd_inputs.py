@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from oracle import Floats, prove
 from tanhlut import ModeLookup, ModeTable, TanhNormal, certify, is_bimodal, mode, pre_tanh_mode, solve_mode
-from tanhlut.eager import METHODS
+from tanhlut.methods import METHODS
 
 SCALE = 0.9
 LOC = 0.2
@@ -423,7 +423,7 @@ loc, scale = np.array({loc}), np.array({scale})
 tensors = torch.from_numpy(loc), torch.from_numpy(scale)
 with torch.device("meta"):
     import tanhlut
-    from tanhlut.eager import METHODS
+    from tanhlut.methods import METHODS
     found = [tanhlut.mode(0.2, 1.0), tanhlut.mode(1, 2), tanhlut.certify(0.2, 1.0, 0.9), tanhlut.solve_mode(0.2, 1.0)]
     arrays = [tanhlut.mode(loc, scale, method=method) for method in METHODS]
     arrays += [tanhlut.mode(*tensors, method=method, backend="eager") for method in METHODS]

@@ -16,7 +16,7 @@ from oracle import REFERENCE
 from tablegen import onnx_graph
 from tablegen.__main__ import main
 from tanhlut import ModeLookup, ModeTable, mode
-from tanhlut.eager import METHODS
+from tanhlut.methods import METHODS
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")

@@ -11,7 +11,7 @@ from torch.func import grad, vmap
 
 from oracle import REFERENCE
 from tanhlut import ModeLookup, ModeTable, TanhNormal, mode, pre_tanh_mode
-from tanhlut.eager import METHODS
+from tanhlut.methods import METHODS
 
 mpmath.mp.prec = 200
 

@@ -17,8 +17,8 @@ from tablegen.verify.cells import domain
 from tablegen.verify.witness import errors
 from tanhlut import mode
 from tanhlut import table as table_module
-from tanhlut.eager import Method
 from tanhlut.errors import MissingExtraError
+from tanhlut.methods import Method
 from tanhlut.table import ModeTable
 
 Array = NDArray[np.float64]

@@ -13,7 +13,8 @@ from tablegen.verify.exact import _start as exact_start
 from tablegen.verify.halley import EXP
 from tablegen.verify.rounding import EXCESS, bilinear_rounding
 from tablegen.verify.witness import errors
-from tanhlut import eager, equation
+from tanhlut.formula import tensors
+from tanhlut.methods import EXACT_BOUND
 
 Array = NDArray[np.float64]
 U = 2.0**-24
@@ -52,7 +53,7 @@ def test_excess_rounding_is_within_its_constant() -> None:
     near = (half.view(np.int32) + np.arange(-200_000, 200_000, dtype=np.int32)).view(np.float32)
     some = np.random.default_rng(2).uniform(0, 4, 400_000).astype(np.float32)
     scale = np.concatenate([near, some])
-    found = equation.excess(torch.from_numpy(scale)).double().numpy()
+    found = tensors.excess(torch.from_numpy(scale)).double().numpy()
     exact = exact_delta(scale.astype(np.float64))
     assert (np.abs(found - exact) <= 0.6 * EXCESS * U * np.abs(exact)).all()
 
@@ -67,8 +68,8 @@ def test_exp_is_within_its_assumption() -> None:
 def test_tanh_parts_are_within_the_constants_of_the_step() -> None:
     x32 = np.concatenate([np.geomspace(1e-6, 1.25, 300_000), np.linspace(0.3, 9.0, 300_000)]).astype(np.float32)
     x = x32.astype(np.float64)
-    y, _, gap = (part.double().numpy() for part in equation.tanh_parts(torch.from_numpy(x32)))
-    _, _, true_gap = (part.numpy() for part in equation.tanh_parts(torch.from_numpy(x)))
+    _, y, _, gap = (part.double().numpy() for part in tensors.SINGLE.tanh_parts(torch.from_numpy(x32)))
+    *_, true_gap = (part.numpy() for part in tensors.DOUBLE.tanh_parts(torch.from_numpy(x)))
     true = np.tanh(x)
     near = x <= 1.25
     ratio = x / true - 1
@@ -84,7 +85,7 @@ def test_bilinear_rounding_is_within_its_bound() -> None:
         loc, scale = hard_queries(table, 100_000, 4)
         inside = table.bounds.contain(loc, scale) & (loc < float(table.loc[-1])) & (scale < float(table.scale[-1]))
         loc, scale = loc[inside], scale[inside]
-        m, _, delta = equation.fold(loc, scale)
+        m, _, delta = tensors.SINGLE.fold(loc, scale)
         grid = table.grid(torch.float32, torch.device("cpu"))
         row, column = grid.loc.locate(m)[0].numpy(), grid.delta.locate(delta)[0].numpy()
         found = grid.interpolate(m, delta).double().numpy()
@@ -105,7 +106,7 @@ def test_the_closed_form_start_is_monotone_and_rounds_as_assumed() -> None:
     delta = (rng.choice([-1.0, 1.0], len(m)) * np.exp(rng.uniform(-16, 0, len(m)))).astype(np.float32)
     wide_m, wide_delta = m.astype(np.float64), delta.astype(np.float64)
     plain = exact_start(wide_m, wide_delta)
-    found = equation.closed_form_start(torch.from_numpy(m), torch.from_numpy(delta)).double().numpy()
+    found = tensors.SINGLE.closed_form(torch.from_numpy(m), torch.from_numpy(delta)).double().numpy()
     assert (np.abs(found - plain) <= START * plain).all()
     assert (exact_start(wide_m * 1.01, wide_delta) >= plain * (1 - 1e-12)).all()
     assert (exact_start(wide_m, wide_delta + 0.01 * np.abs(wide_delta)) >= plain * (1 - 1e-12)).all()
@@ -113,7 +114,7 @@ def test_the_closed_form_start_is_monotone_and_rounds_as_assumed() -> None:
 
 def test_exact_method_over_the_plane() -> None:
     bound, _ = exact_error(None)
-    assert bound <= eager.EXACT_BOUND
+    assert bound <= EXACT_BOUND
     rng = np.random.default_rng(6)
     loc = np.exp(rng.uniform(-100, 4, 400_000)).astype(np.float32)
     scale = np.where(

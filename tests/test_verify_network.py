@@ -14,7 +14,8 @@ from tablegen.verify import chart, forward, verify_network
 from tablegen.verify import network as proof
 from tablegen.verify.chart import Interval, Squares
 from tablegen.verify.witness import errors
-from tanhlut import ModeTable, equation, mlp
+from tanhlut import ModeTable, mlp
+from tanhlut.formula import tensors
 from tanhlut.network import layers_of
 
 DEFAULT = Path(__file__).parent.parent / "data" / "default.h5"
@@ -71,7 +72,7 @@ def test_no_query_beats_its_cells_bound(found: proof.NetworkVerification) -> Non
         keep = scale > 0
         loc, scale = loc[keep], scale[keep]
         at_least, _ = errors(ModeTable.default(), "mlp", loc, scale, "eager")
-        m, _, delta = equation.fold(loc.double(), scale.double())
+        m, _, delta = tensors.DOUBLE.fold(loc.double(), scale.double())
         at = mlp.chart(m, delta)
         cells = len(found.cell_bounds)
         i, j = ((part * cells).long().clamp(max=cells - 1) for part in (at.u.sqrt(), at.rho))
@@ -150,9 +151,9 @@ def test_rounding_stays_within_its_bound(seed: int | None) -> None:
         loc, scale = (torch.from_numpy(part.astype(np.float32)) for part in sample(100_000, seed=5))
         keep = (scale > 1e-3) & (loc < 30) & (scale < 3.5)
         loc, scale = loc[keep], scale[keep]
-        wide = equation.fold(loc.double(), scale.double())
+        wide = tensors.DOUBLE.fold(loc.double(), scale.double())
         exact = mlp.evaluate(*wide, layers_of(weights, biases, torch.float64, CPU))
-        rounded = mlp.evaluate(*equation.fold(loc, scale), layers_of(weights, biases, torch.float32, CPU))
+        rounded = mlp.evaluate(*tensors.SINGLE.fold(loc, scale), layers_of(weights, biases, torch.float32, CPU))
         at = mlp.chart(wide[0], wide[2])
         i, j = ((part * 64).long().clamp(max=63) for part in (at.u.sqrt(), at.rho))
         ratio = (rounded.double() - exact).abs().numpy() / bounds[i, j]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tanhlut import ModeLookup, ModeTable, backends, mode, solve_mode
-from tanhlut.eager import COMPILED
+from tanhlut.methods import COMPILED
 
 YARDSTICK = {"tensor": "torch.tanh", "out": "torch.tanh(out=)", "array": "np.tanh", "float": "math.tanh"}
 COMPILED_UP_TO = 100_000

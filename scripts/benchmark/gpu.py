@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 
 from tanhlut import mode, solve_mode
-from tanhlut.eager import COMPILED
+from tanhlut.methods import COMPILED
 
 LARGE, GRAPHED = 1 << 26, (1, 1 << 7, 1 << 10, 1 << 14)
 _ROUNDS, _LOOPS = 30, 20

@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmark.contenders import Contender, Sample
 from tanhlut import ModeLookup, ModeTable, mode
-from tanhlut.eager import COMPILED, METHODS, Method
+from tanhlut.methods import COMPILED, METHODS, Method
 
 
 def contenders(sample: Sample) -> Iterator[Contender]:

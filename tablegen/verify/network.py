@@ -28,7 +28,7 @@ from tablegen.verify.chart import DEPTH, Interval, Squares, gradient, mode_on_ch
 from tablegen.verify.forward import Numbers, base_of, base_slope, numbers_of, over, rounding
 from tablegen.verify.halley import Start, step_error
 from tablegen.verify.witness import Witness
-from tanhlut.eager import NETWORK_METHODS, Method
+from tanhlut.methods import NETWORK_METHODS, Method
 from tanhlut.network import Network
 from tanhlut.table import ModeTable
 

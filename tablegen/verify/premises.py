@@ -18,7 +18,7 @@ import torch
 from tablegen.verify import exact, halley
 from tablegen.verify.witness import backends, device_of
 from tanhlut import coefficients, eager, equation, grid, mlp, mode, packed
-from tanhlut.eager import Method
+from tanhlut.methods import Method
 from tanhlut.table import ModeTable
 
 # In the order of `_numbers`. After a change of a coefficient: repeat tests/test_cpu.py and test_coefficients.py, then

@@ -26,7 +26,7 @@ from tablegen.verify.cells import Domain, domain, reachable
 from tablegen.verify.nodes import NodeProof, prove_nodes
 from tablegen.verify.rounding import CLAMPED, bilinear_rounding
 from tablegen.verify.witness import Witness
-from tanhlut.eager import Method
+from tanhlut.methods import Method
 from tanhlut.table import ModeTable
 
 ASSUMPTIONS = (
@@ -171,10 +171,10 @@ def verify(
 
 def cells_of(table: ModeTable, result: Verification, loc: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
     """(row, column) in `cell_bounds` of the cells that float32 lookups within the bounds use."""
-    from tanhlut import equation
+    from tanhlut.formula import tensors
 
     grid = table.grid(torch.float32, torch.device("cpu"))
-    m, _, delta = equation.fold(loc, scale)
+    m, _, delta = tensors.SINGLE.fold(loc, scale)
     row, _ = grid.loc.locate(m)
     column, _ = grid.delta.locate(delta)
     first_row, first_column = (

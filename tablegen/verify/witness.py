@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tablegen.verify.boxes import Array
-from tanhlut import coefficients, dispatch, equation, mode
+from tanhlut import dispatch, mode
 from tanhlut.certificate import enclose_mode
-from tanhlut.eager import COMPILED, Method
+from tanhlut.formula.coefficients import DOUBLE, SEAM, SINGLE
+from tanhlut.methods import COMPILED, Method
 from tanhlut.table import ModeTable
 
 Floats = NDArray[np.float32]
@@ -166,19 +167,19 @@ def _queries(
     yield some_loc, rng.choice(edges_scale, 2 * few)
     yield tuple(part.ravel() for part in np.meshgrid(edges_loc, edges_scale))  # type: ignore[misc]
     # The Halley step's seam.
-    start = equation.SEAM - 2.0 * some_scale.astype(np.float64) ** 2 * np.tanh(equation.SEAM)
+    start = SEAM - 2.0 * some_scale.astype(np.float64) ** 2 * np.tanh(SEAM)
     at_seam = start > 0
     yield _shifted(start[at_seam].astype(np.float32), rng.integers(-3, 4, at_seam.sum())), some_scale[at_seam]
 
 
 def _edges(table: ModeTable) -> tuple[Floats, Floats]:
     """Numbers of loc and scale at which something begins or ends, with their neighbours."""
-    bounds, single = table.bounds, coefficients.SINGLE
+    bounds = table.bounds
     extremes = [0.0, 2.0**-149, 2.0**-127, 2.0**-126, 2.0**-60, 1e30, float(np.finfo(np.float32).max), np.inf]
     loc = [*extremes, *table.loc[:3], *table.loc[-3:], bounds.loc_max]
-    loc += [equation.LOC_SATURATION, single.loc_saturation]
+    loc += [DOUBLE.loc_saturation, SINGLE.loc_saturation]
     scale = [*extremes, *table.scale[:3], *table.scale[-3:], bounds.scale_min, bounds.scale_max]
-    scale += [0.5**0.5, equation.SCALE_SATURATION, single.scale_saturation]
+    scale += [0.5**0.5, DOUBLE.scale_saturation, SINGLE.scale_saturation]
     steps = np.arange(-3, 4, dtype=np.int32)
     with np.errstate(over="ignore"):
         wide = [np.array(part).astype(np.float32)[:, None] for part in (loc, scale)]

@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
 from tanhlut import distribution
-from tanhlut.eager import Method
 from tanhlut.errors import require
 from tanhlut.lookup import ModeLookup, mode
+from tanhlut.methods import Method
 
 require("rsl_rl", "rsl_rl")
 from rsl_rl.modules.distribution import (  # noqa: E402

@@ -9,10 +9,10 @@ from torch.distributions import ComposeTransform
 
 from tanhlut import moments
 from tanhlut.distribution import refuse_overflow
-from tanhlut.eager import Method
 from tanhlut.errors import require
 from tanhlut.likelihood import TANH, log_likelihood, straight_through, with_mass
 from tanhlut.lookup import mode
+from tanhlut.methods import Method
 from tanhlut.squash import wide
 
 require("torchrl", "torchrl")

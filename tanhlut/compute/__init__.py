@@ -1,0 +1,1 @@
+"""Who computes a mode, and how: see README.md here for a backend in five steps."""

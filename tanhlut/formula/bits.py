@@ -1,0 +1,71 @@
+"""The text for machines that see the bits of a float: exp, roots, signs, and a table's cell, in a few operations each.
+
+Written in `operations`, run by `instantiate` before `element`. Torch, whose graphs know no bits, brings its own.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tanhlut.formula.operations import *
+
+
+@element
+def excess(scale):
+    """δ = 2·scale² − 1 by one rounding."""
+    return fma(scale + scale, scale, -ONE)
+
+
+@element
+def exp_minus_twice(x):
+    """exp(−2x) = 2^n·2^f: adding ROUNDER leaves the whole number n in the low bits of a float."""
+    rounded = fma(x, EXP_HIGH, ROUNDER)
+    rest = fma(x, EXP_LOW, fma(x, EXP_HIGH, ROUNDER - rounded))
+    return from_bits(bits(power_of_two(rest)) + (bits(rounded) << MANTISSA_BITS), x)
+
+
+@element
+def inverse_root(x):
+    """1/√x of a float32 to 0.2 %: a straight line through the logarithm, and a Newton step."""
+    y = from_bits(INVERSE_ROOT - (bits(x) >> 1), x)
+    return y * fma(-(HALF * x) * y, y, ONE_AND_A_HALF)
+
+
+@element
+def inverse_cube_root(x):
+    """1/∛x of a float32 ≥ SMALLEST_CUBE to 0.3 %, likewise."""
+    y = from_bits(INVERSE_CUBE_ROOT - integer(real(bits(x)) * THIRD), x)
+    return y * fma(-(THIRD * x) * (y * y), y, FOUR_THIRDS)
+
+
+@element
+def signed(y, loc):
+    """y ≥ 0 with loc's sign bit, −0.0 included."""
+    return from_bits(bits(y) | (bits(loc) & SIGN), y)
+
+
+@element
+def position(x, keys, index):
+    """(cell, weight) of a float32 on an axis, as `layout` tells; the weight is rounded once.
+
+    rest = sixteenths + place·span: its whole part is added to the cell, what is left is the weight.
+    """
+    word = bits(x)
+    entry = load(index, integer((word >> KEY_SHIFT) & keys))
+    rest = real(integer((entry >> REST_SHIFT) & REST_MASK)) * UNIT
+    span = real(integer(integer(entry << SPAN_SHIFT) >> SPAN_SHIFT)) * SPAN_UNIT
+    place = real(integer(word & PLACE_MASK))
+    whole = floor(fma(place, span, rest))
+    cell = integer(integer((entry >> CELL_SHIFT) & CELL_MASK) + integer(whole))
+    return cell, fma(place, span, rest - whole)
+
+
+@element
+def cell(m, delta, first_loc, last_loc, first_delta, last_delta, loc_index, delta_index):
+    """(row, column, u, v) of the cell that (m, δ), clamped to the axes' ends, lies in.
+
+    The cell that reaches down to loc = 0, over all smaller exponents, has a weight that is a plain quotient.
+    """
+    row, weight = position(at_most(m, last_loc), LOC_KEYS, loc_index)
+    u = select(m < first_loc, m * divide(ONE, first_loc), weight)
+    column, weight = position(at_least(at_most(delta, last_delta), first_delta), DELTA_KEYS, delta_index)
+    return row, column, u, weight + ((delta - delta) + (m - m))  # a NaN stays one

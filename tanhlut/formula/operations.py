@@ -1,0 +1,164 @@
+"""What the text (`element`, `bits`) is written in: the names that a backend gives to `instantiate`.
+
+This file is read by people and type checkers. Every name below is either a number of `numbers` or an operation; what
+an operation promises is what the proof (tablegen.verify) takes from it. Numbers carry no type of their own, so that
+one text serves every precision.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+
+from tanhlut.formula import layout
+from tanhlut.formula.coefficients import INVERSE_CUBE_ROOT, INVERSE_ROOT, SEAM, SMALLEST_CUBE, Coefficients
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def element(function: Function) -> Function:
+    """Makes a function of the text one of the backend: numba's and Triton's compilers, or nothing at all."""
+    raise NotImplementedError
+
+
+def fma(a: Any, b: Any, c: Any) -> Any:
+    """a·b + c, rounded once; twice where a backend has no such operation."""
+
+
+def divide(a: Any, b: Any) -> Any:
+    """a / b, rounded to nearest; by 0 as IEEE 754 says."""
+
+
+def select(condition: Any, yes: Any, no: Any) -> Any:
+    """`yes` where the condition holds, else `no`, without a branch."""
+
+
+def absolute(x: Any) -> Any:
+    """|x|."""
+
+
+def at_most(x: Any, most: Any) -> Any:
+    """The smaller one; NaN stays NaN."""
+
+
+def at_least(x: Any, least: Any) -> Any:
+    """The larger one; NaN stays NaN."""
+
+
+def invalid_if(condition: Any, x: Any) -> Any:
+    """NaN where the condition holds, else x. (No number may be NaN: Triton compares them by ==.)"""
+
+
+def numerator(z: Any) -> Any:
+    """N(z) of `Coefficients`, by Horner's rule in `fma`."""
+
+
+def denominator(z: Any) -> Any:
+    """Q(z) of `Coefficients`, likewise."""
+
+
+# Of these, `bits` makes what follows; a backend that cannot see bits brings its own.
+
+
+def power_of_two(f: Any) -> Any:
+    """2^f, f in [−½, ½], by the polynomial of `Coefficients`."""
+
+
+def bits(x: Any) -> Any:
+    """The bits of a float as a signed integer of its size."""
+
+
+def from_bits(word: Any, like: Any) -> Any:
+    """The float of `like`'s type with these bits."""
+
+
+def floor(x: Any) -> Any:
+    """The largest whole number ≤ x, as a float."""
+
+
+def integer(x: Any) -> Any:
+    """A signed integer of 32 bits, of a float towards 0. (numba makes wider ones of sums and shifts.)"""
+
+
+def real(word: Any) -> Any:
+    """A 32-bit integer as float32."""
+
+
+def load(index: Any, key: Any) -> Any:
+    """The int32 at place `key` of an index."""
+
+
+# Made by `bits`, or brought.
+
+
+def excess(scale: Any) -> Any:
+    """δ = 2·scale² − 1, within rounding.EXCESS units of it, relative."""
+
+
+def exp_minus_twice(x: Any) -> Any:
+    """exp(−2x) of 0 ≤ x ≤ 80, within halley.EXP units, relative."""
+
+
+def inverse_root(x: Any) -> Any:
+    """1/√x, to 0.2 %."""
+
+
+def inverse_cube_root(x: Any) -> Any:
+    """1/∛x, to 0.3 %."""
+
+
+def signed(y: Any, loc: Any) -> Any:
+    """y ≥ 0 with loc's sign bit."""
+
+
+def numbers(real: Callable[[float], Any], given: Coefficients) -> dict[str, Any]:
+    """The numbers that the text names, `real` making a precision's own of Python's; shifts and masks are left as ints.
+
+    A polynomial's coefficients stay in `given`: how a backend unrolls Horner's rule is its affair.
+    """
+    reals = {
+        "ZERO": 0.0,
+        "HALF": 0.5,
+        "ONE": 1.0,
+        "ONE_AND_A_HALF": 1.5,
+        "THREE": 3.0,
+        "THIRD": 1 / 3,
+        "TWO_THIRDS": 2 / 3,
+        "FOUR_THIRDS": 4 / 3,
+        "SEAM": SEAM,
+        "LOC_SATURATION": given.loc_saturation,
+        "SCALE_SATURATION": given.scale_saturation,
+        "EXP_HIGH": given.exp_high,
+        "EXP_LOW": given.exp_low,
+        "ROUNDER": given.rounder,
+        "SMALLEST_CUBE": SMALLEST_CUBE,
+        "UNIT": layout.UNIT,
+        "SPAN_UNIT": layout.UNIT * 2.0**-layout.KEY_SHIFT,
+    }
+    whole = {
+        "MANTISSA_BITS": given.mantissa_bits,
+        "SIGN": int(np.iinfo(np.int32 if given.mantissa_bits == 23 else np.int64).min),
+        "INVERSE_ROOT": INVERSE_ROOT,
+        "INVERSE_CUBE_ROOT": INVERSE_CUBE_ROOT,
+        **{name: getattr(layout, name) for name in layout.SHIFTS_AND_MASKS},
+    }
+    return {name: real(value) for name, value in reals.items()} | whole
+
+
+ZERO: Any
+HALF: Any
+ONE: Any
+ONE_AND_A_HALF: Any
+THREE: Any
+THIRD: Any
+TWO_THIRDS: Any
+FOUR_THIRDS: Any
+LOC_SATURATION: Any
+SCALE_SATURATION: Any
+EXP_HIGH: Any
+EXP_LOW: Any
+ROUNDER: Any
+UNIT: Any
+SPAN_UNIT: Any
+MANTISSA_BITS: int
+SIGN: int

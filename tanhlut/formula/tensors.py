@@ -1,0 +1,113 @@
+"""The text in torch operations, on any device, traceable and exportable: `of(x)` for tensors of x's dtype.
+
+Torch has no fma, and its graphs know no bits: what `bits` makes of them are plain operations here. None is used whose
+CPU result depends on the position in a batch (`pow`, `sigmoid` and `exp2` do).
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tanhlut.formula import coefficients
+from tanhlut.formula.coefficients import Coefficients
+from tanhlut.formula.instantiate import instantiate
+from tanhlut.formula.operations import numbers
+
+# 1/√2 as an unevaluated sum of a number of the dtype and its remainder.
+SQRT_HALF = {
+    torch.float32: (0.7071067690849304, 1.210161710447897e-08),
+    torch.float64: (0.7071067811865476, -4.833646656726457e-17),
+}
+
+
+def excess(scale: Tensor) -> Tensor:
+    """δ = 2·scale² − 1 to about two ulp, also where it cancels (scale near 1/√2).
+
+    The factored form 2(scale − 1/√2)(scale + 1/√2) needs no fma and no wider type: the first difference is exact.
+    """
+    high, low = SQRT_HALF[scale.dtype]
+    return 2.0 * ((scale - high) - low) * ((scale + high) + low)
+
+
+def signed(y: Tensor, loc: Tensor) -> Tensor:
+    """y ≥ 0 with loc's sign bit, so that mode(−loc) = −mode(loc) bitwise, ±0.0 included.
+
+    Without copysign, which ONNX lacks; by a product, since some runtimes' Where loses the sign of zero.
+    """
+    negative = (loc < 0.0) | (1.0 / loc < 0.0)  # the second is for −0.0
+    return y * torch.where(negative, -1.0, 1.0).to(y.dtype)  # torch.where makes default floats
+
+
+def of(x: Tensor) -> Any:
+    """The text for tensors of x's dtype, float32 or float64."""
+    return DOUBLE if x.dtype == torch.float64 else SINGLE
+
+
+def _at_most(x: Tensor, most: Any) -> Tensor:
+    return torch.minimum(x, most) if isinstance(most, Tensor) else x.clamp(max=most)
+
+
+def _at_least(x: Tensor, least: Any) -> Tensor:
+    return torch.maximum(x, least) if isinstance(least, Tensor) else x.clamp(min=least)
+
+
+def _fma(a: Any, b: Any, c: Any) -> Any:
+    return a * b + c
+
+
+def _divide(a: Any, b: Any) -> Any:
+    return a / b
+
+
+def _invalid_if(condition: Tensor, x: Tensor) -> Tensor:
+    return torch.where(condition, torch.nan, x)
+
+
+def _exp_minus_twice(x: Tensor) -> Tensor:
+    return torch.exp(-2.0 * x)
+
+
+def _inverse_root(x: Tensor) -> Tensor:
+    return 1.0 / torch.sqrt(x)
+
+
+def _inverse_cube_root(x: Tensor) -> Tensor:
+    return torch.exp(torch.log(x) * (-1.0 / 3.0))
+
+
+def _polynomial(coefficients: tuple[float, ...]) -> Any:
+    first, *rest = coefficients
+
+    def horner(x: Tensor) -> Tensor:
+        total: Any = first
+        for coefficient in rest:
+            total = total * x + coefficient
+        return total  # type: ignore[no-any-return]
+
+    return horner
+
+
+def _operations(given: Coefficients) -> dict[str, Any]:
+    return {
+        **numbers(float, given),
+        "element": lambda function: function,
+        "fma": _fma,
+        "divide": _divide,
+        "select": torch.where,
+        "absolute": torch.abs,
+        "at_most": _at_most,
+        "at_least": _at_least,
+        "invalid_if": _invalid_if,
+        "numerator": _polynomial(given.numerator),
+        "denominator": _polynomial(given.denominator),
+        "excess": excess,
+        "exp_minus_twice": _exp_minus_twice,
+        "inverse_root": _inverse_root,
+        "inverse_cube_root": _inverse_cube_root,
+        "signed": signed,
+    }
+
+
+SINGLE = instantiate("torch_float32", _operations(coefficients.SINGLE), "element")
+DOUBLE = instantiate("torch_float64", _operations(coefficients.DOUBLE), "element")
