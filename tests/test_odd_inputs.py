@@ -2,108 +2,25 @@
 
 import decimal
 import fractions
-import json
 import math
-import subprocess
-import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import cache
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import mpmath
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oracle import Floats, prove
-from tanhlut import ModeLookup, ModeTable, TanhNormal, certify, is_bimodal, mode, pre_tanh_mode, solve_mode
-from tanhlut.methods import METHODS
+from odd_things import odd, truth
+from oracle import Floats
+from tanhlut import ModeLookup, ModeTable, certify, is_bimodal, mode, pre_tanh_mode, solve_mode
 
 SCALE = 0.9
 LOC = 0.2
 TWO_PEAKS_BELOW = 0.2793  # s·v − artanh v, s = 2·0.81, v = √(1 − 1/s)
-
-
-class Wrapped(torch.Tensor):
-    """A subclass that adds nothing."""
-
-
-class OwnArithmetic(np.ndarray):
-    """As libraries of units make them."""
-
-    def __array_ufunc__(self, *arguments: Any, **options: Any) -> Any:
-        return NotImplemented
-
-
-class Raising:
-    """A number whose conversion fails, and whose repr has two lines."""
-
-    def __float__(self) -> float:
-        raise RuntimeError("never")
-
-    def __repr__(self) -> str:
-        return "two\nlines"
-
-
-class Unhashable:
-    __hash__ = None  # type: ignore[assignment]
-
-
-class FrameLike:
-    """As pandas writes its columns."""
-
-    def __array__(self, *arguments: Any, **options: Any) -> Any:
-        return np.array([0.3])
-
-    def __float__(self) -> float:
-        return 0.3
-
-
-@cache
-def odd() -> dict[str, tuple[Any, list[float] | None]]:
-    """Each thing, and the numbers that it stands for, or None where it stands for none."""
-    tensor, array = torch.tensor([0.25, 0.5]), np.array([0.25, 0.5])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of torch about prototypes
-        return {
-            "complex": (1j, None), "complex scalar": (np.complex64(1), None), "complex array": (np.array([1j]), None),
-            "complex tensor": (torch.tensor([1j]), None), "None": (None, None), "text": ("0.1", None),
-            "path": (Path("t.h5"), None), "bytes": (b"1", None), "a text scalar": (np.str_("exact?"), None),
-            "date": (np.datetime64(3, "s"), None), "dates": (np.array([3, 4], "M8[s]"), None),
-            "duration": (np.timedelta64(3, "s"), None), "durations": (np.array([3, 4], "m8[s]"), None),
-            "objects": (np.array([0.1, None]), None), "records": (np.zeros(2, [("a", "f4")]), None),
-            "texts": (np.array(["1", "2"]), None), "long double": (np.longdouble(1), None),
-            "long doubles": (np.ones(2, np.longdouble), None), "masked array": (np.ma.array(array, mask=[1, 0]), None),
-            "masked": (np.ma.masked, None), "own arithmetic": (array.view(OwnArithmetic), None),
-            "float8": (tensor.to(torch.float8_e4m3fn), None), "bits": (torch.empty(2, dtype=torch.bits8), None),
-            "quantised": (torch.quantize_per_tensor(tensor, 0.1, 0, torch.quint8), None),
-            "COO": (tensor.to_sparse(), None), "CSR": (tensor[None].to_sparse_csr(), None),
-            "nested": (torch.nested.nested_tensor([tensor, tensor]), None),
-            "jagged": (torch.nested.nested_tensor([tensor, tensor], layout=torch.jagged), None),
-            "mkldnn": (tensor.to_mkldnn(), None),
-            "masked tensor": (torch.masked.masked_tensor(tensor, torch.tensor([True, False])), None),
-            "uninitialised": (torch.nn.UninitializedParameter(), None),
-            "huge": (10**400, None), "unprintable": (10**5000, None), "signalling": (decimal.Decimal("sNaN"), None),
-            "raising": (Raising(), None), "unhashable": (Unhashable(), None), "frame": (FrameLike(), None),
-            "list": ([0.1, 0.2], None), "nothing": ((), None), "dict": ({}, None), "class": (float, None),
-            "function": (len, None), "ellipsis": (..., None), "mpmath's complex": (mpmath.mpc(0.3), None),
-            "fraction": (fractions.Fraction(1, 4), [0.25]), "decimal": (decimal.Decimal("0.25"), [0.25]),
-            "mpmath's": (mpmath.mpf("0.25"), [0.25]), "float16": (np.float16(0.25), [0.25]),
-            "true": (True, [1.0]), "numpy's true": (np.True_, [1.0]), "true tensor": (torch.tensor([True]), [1.0]),
-            "integer": (3, [3.0]), "unsigned": (torch.tensor([1, 2], dtype=torch.uint16), [1.0, 2.0]),
-            "matrix": (np.matrix([[0.25, 0.5]]), [0.25, 0.5]), "big-endian": (array.astype(">f4"), [0.25, 0.5]),
-            "0-d": (np.array(0.25), [0.25]), "0-dim": (torch.tensor(0.25), [0.25]),
-            "backwards": (array[::-1], [0.5, 0.25]), "parameter": (torch.nn.Parameter(tensor), [0.25, 0.5]),
-            "subclass": (tensor.as_subclass(Wrapped), [0.25, 0.5]),
-            "expanded": (torch.tensor(0.25).expand(2), [0.25, 0.25]), "half": (tensor.half(), [0.25, 0.5]),
-            "beyond float32": (1e300, [1e300]), "empty": (torch.empty(0), []),
-        }  # fmt: skip
-
 
 # Where a number is expected, and what the answer must be for the numbers there.
 PLACES: dict[str, tuple[Callable[[Any], Any], Callable[[float], float]]] = {
@@ -151,22 +68,6 @@ OPTIONS: dict[str, Callable[[Any], Any]] = {
     "refine": lambda x: mode(TENSOR, TENSOR, method="bilinear", refine=x),
     "solver": lambda x: solve_mode(0.2, 0.3, solver=x),
 }
-
-
-@cache
-def truth(loc: float, scale: float) -> float:
-    """Proven by balls; where the answer is 1 to the last bit, that."""
-    if scale > 4 or loc > 40:
-        return 1.0
-    return float(prove(*(np.array([part]) for part in (loc, scale, float(mpmath.tanh(_root(loc, scale)))))).item())
-
-
-def _root(loc: float, scale: float) -> Any:
-    s = 2 * mpmath.mpf(scale) ** 2
-    x = mpmath.mpf(loc) + s
-    for _ in range(100):  # Newton from the right of a convex function's root
-        x -= (x - loc - s * mpmath.tanh(x)) / (1 - s * (1 - mpmath.tanh(x) ** 2))
-    return x
 
 
 def refused(call: Callable[[Any], Any], value: Any) -> str:
@@ -327,124 +228,6 @@ def test_numbers_beyond_the_dtype_are_its_infinity_on_every_road() -> None:
         assert mode(TENSOR, TENSOR, -1e300, 1e300, backend=backend).isnan().all()
     compiled = torch.compile(lambda m, s: mode(m, s, 0.0, 1e300), fullgraph=True, backend="eager")
     assert compiled(TENSOR, TENSOR).tolist() == [math.inf, math.inf]
-
-
-class Answers(NamedTuple):
-    """Of every public function, for numbers, arrays and tensors that already are where they are."""
-
-    values: list[Any]
-
-    @classmethod
-    def now(cls) -> "Answers":
-        array, scale = np.array([0.2, -1.0, 3.0]), np.array([1.0, 0.4, 0.7])
-        arrays = [(array, scale), (array.astype(np.float32), scale.astype(np.float32)), (array[::-1], scale[::-1])]
-        kinds: list[tuple[Any, Any]] = [(1, 2), (0.2, 1.0), (np.float32(0.2), 1.0), (array, 1.0), *arrays]
-        kinds += [(torch.from_numpy(m), torch.from_numpy(s)) for m, s in arrays[:2]] + [(torch.from_numpy(array), 0.3)]
-        values: list[Any] = []
-        for m, s in kinds:
-            for method in METHODS:
-                for backend in ("auto", "eager"):
-                    values += [mode(m, s, -2, 3.0, method=method, backend=backend), mode(m, s, method=method)]
-                values.append(pre_tanh_mode(m, s, method=method))
-            values += [is_bimodal(m, s), certify(m, s, 0.5), solve_mode(m, s), solve_mode(m, s, solver="newton")]
-        m, s = (part.float() for part in kinds[-3])
-        for method in METHODS:
-            values.append(ModeLookup(method=method)(m, s))
-            values.append(ModeLookup(method=method)(m.half(), s.half()))
-        return cls([value.detach() if isinstance(value, torch.Tensor) else value for value in values])
-
-    def assert_bitwise(self, others: "Answers") -> None:
-        for one, other in zip(self.values, others.values, strict=True):
-            assert type(one) is type(other)
-            if isinstance(one, torch.Tensor):
-                assert (one.dtype, one.device) == (other.dtype, other.device)
-            np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
-
-
-def gradient() -> torch.Tensor:
-    with torch.enable_grad():
-        loc = torch.linspace(-2.0, 2.0, 41, dtype=torch.float32, device="cpu").requires_grad_()
-        scale = torch.linspace(0.01, 1.5, 41, dtype=torch.float32, device="cpu")
-        (slope,) = torch.autograd.grad(mode(loc, scale, backend="eager").sum(), loc)
-        return slope
-
-
-@cache
-def usual() -> tuple[Answers, torch.Tensor]:
-    return Answers.now(), gradient()
-
-
-@contextmanager
-def default_dtype(dtype: torch.dtype) -> Iterator[None]:
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
-
-
-@contextmanager
-def default_device(device: str) -> Iterator[None]:
-    torch.set_default_device(device)
-    try:
-        yield
-    finally:
-        torch.set_default_device(None)
-
-
-SETTINGS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
-    "with torch.device": lambda: torch.device("meta"),
-    "set_default_device": lambda: default_device("meta"),
-    "float64": lambda: default_dtype(torch.float64),
-    "bfloat16": lambda: default_dtype(torch.bfloat16),
-    "no_grad": torch.no_grad,
-    "inference_mode": torch.inference_mode,
-    "autocast": lambda: torch.autocast("cpu", dtype=torch.bfloat16),
-}
-
-
-@pytest.mark.parametrize("setting", SETTINGS)
-def test_global_settings_change_no_answer(setting: str) -> None:
-    expected, slope = usual()
-    with SETTINGS[setting]():
-        found = Answers.now()
-        found_slope = slope if setting == "inference_mode" else gradient()
-    expected.assert_bitwise(found)
-    assert torch.equal(slope, found_slope)
-    assert slope.dtype == found_slope.dtype
-    with torch.device("meta") if setting == "with torch.device" else nullcontext():
-        assert TanhNormal(TENSOR, TENSOR).mode.device.type == "cpu"
-
-
-_FIRST = """
-import numpy as np, torch
-loc, scale = np.array({loc}), np.array({scale})
-tensors = torch.from_numpy(loc), torch.from_numpy(scale)
-with torch.device("meta"):
-    import tanhlut
-    from tanhlut.methods import METHODS
-    found = [tanhlut.mode(0.2, 1.0), tanhlut.mode(1, 2), tanhlut.certify(0.2, 1.0, 0.9), tanhlut.solve_mode(0.2, 1.0)]
-    arrays = [tanhlut.mode(loc, scale, method=method) for method in METHODS]
-    arrays += [tanhlut.mode(*tensors, method=method, backend="eager") for method in METHODS]
-    arrays += [tanhlut.ModeLookup(method=method)(*tensors) for method in METHODS]
-    arrays += [tanhlut.solve_mode(loc, scale), tanhlut.TanhNormal(*tensors).mode]
-print([float(x) for x in found] + [float(x) for array in arrays for x in array])
-"""
-
-
-def test_the_first_call_of_a_process_under_a_default_device() -> None:
-    """Table, network and kernels are loaded there, and kept."""
-    loc, scale = [0.2, 0.5, 3.0], [1.0, 0.4, 0.7]
-    run = subprocess.run(
-        [sys.executable, "-c", _FIRST.format(loc=loc, scale=scale)], capture_output=True, text=True, check=False
-    )
-    assert run.returncode == 0, run.stderr
-    found = np.array(json.loads(run.stdout))
-    near, far = truth(0.2, 1.0), truth(1.0, 2.0)
-    np.testing.assert_allclose(found[:4], [near, far, near - 0.9, near], rtol=1e-13)
-    modes = np.array([truth(m, s) for m, s in zip(loc, scale, strict=True)])
-    np.testing.assert_allclose(found[4:].reshape(-1, 3), np.broadcast_to(modes, (17, 3)), rtol=0, atol=5e-5)
 
 
 def test_a_table_in_its_place_is_taken() -> None:
