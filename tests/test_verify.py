@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -14,6 +15,7 @@ from conftest import table_named
 from points import hard_queries
 from tablegen.verify import Verification, cells_of, verify
 from tablegen.verify.cells import domain
+from tablegen.verify.nodes import prove_nodes
 from tablegen.verify.witness import errors
 from tanhlut import mode
 from tanhlut import table as table_module
@@ -118,6 +120,20 @@ def test_ball_arithmetic_confirms_every_node() -> None:
     assert verify(table, "bilinear", paranoid=True).nodes.balls == table.values.size
 
 
+def test_what_supports_a_claim() -> None:
+    """All of it: nothing seen beyond the bound, no node that is another float32, no broken premise, no NaN."""
+    result = verified("coarse", "bilinear")
+    nan = float("nan")
+    assert result.supports(result.bound)
+    for error in (result.bound * (1 + 1e-9), nan, np.inf):
+        assert not replace(result, witness=result.witness._replace(error=error)).supports(1.0)
+    for bound in (nan, np.inf):
+        assert not replace(result, bound=bound).supports(1.0)
+    assert not result.supports(nan)
+    assert not replace(result, nodes=result.nodes._replace(wrong=1)).supports(1.0)
+    assert not replace(result, broken="a premise").supports(1.0)
+
+
 # Negative controls. Each forged table loads: its digest matches what it holds.
 
 
@@ -135,6 +151,20 @@ def test_a_node_moved_by_a_thousandth_is_found() -> None:
     assert not result.supports(table.tolerance)
     assert result.nodes.wrong == 1
     assert (result.nodes.loc, result.nodes.scale) == (table.loc[k], table.scale[100])
+
+
+@pytest.mark.parametrize("direction", [0.0, 1.0])
+def test_a_node_moved_by_one_float32_is_found(direction: float) -> None:
+    table = table_named("coarse")
+    k = int(np.argmin(np.abs(table.values[:, 10] - 0.6)))
+
+    def move(values: FLOAT32) -> None:
+        values[k, 10] = np.nextafter(values[k, 10], np.float32(direction))
+
+    forged = altered(table, move)
+    result = prove_nodes(forged.loc, forged.scale, forged.values, False)
+    assert result.wrong == 1
+    assert (result.loc, result.scale) == (table.loc[k], table.scale[10])
 
 
 def test_a_node_moved_by_twice_the_bound_is_found() -> None:
