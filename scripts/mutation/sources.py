@@ -138,8 +138,11 @@ MUTANTS: list[Mutant] = [
     ),
     *_analysis(
         "verify/rounding",
-        ("arithmetic = 2.0 * top + 6.0 * (rise_m + rise_s)", "arithmetic = 2.0 * top"),
-        ("arithmetic = 2.0 * top + 6.0 * (rise_m + rise_s)", "arithmetic = 1.0 * top + 6.0 * (rise_m + rise_s)"),
+        ("arithmetic = 2.0 * top + (WEIGHT + 2.0) * (rise_m + rise_s)", "arithmetic = 2.0 * top"),
+        (
+            "arithmetic = 2.0 * top + (WEIGHT + 2.0) * (rise_m + rise_s)",
+            "arithmetic = 1.0 * top + (WEIGHT + 2.0) * (rise_m + rise_s)",
+        ),
         ("arithmetic + NODE * by_m + ", "arithmetic + "),
         (" + (EXCESS + NODE) * by_s)", ")"),
         ("np.maximum(by_m, out_m * rise_m)", "by_m"),
@@ -170,6 +173,7 @@ MUTANTS: list[Mutant] = [
         ("near = own + linear + total + U * at.residual * per_a + big_s", "near = own + linear + total + big_s"),
         ("moved + 3.0 * U * at.residual * per_a", "moved"),
         ("tau = c * (EXP + 2.0) * U + 0.5 * U", "tau = c * (EXP + 2.0) * U"),
+        ("tau = _half_ulp(t)", "tau = 0.0 * t"),
         ("e_a * (1.0 + 2.0 / (1.0 - k))", "e_a"),
         ("valid = (at.a > 0) & ", "valid = "),
     ),

@@ -67,15 +67,16 @@ def box_error(boxes: Boxes) -> Array:
     y = corners(boxes)
     low, high = y.y00[0], y.y11[1]
     slope = slope_minimum(boxes, y)
-    start_low = _start(boxes.m0, boxes.d0) * (1.0 - START)
-    start_high = np.minimum(_start(boxes.m1, boxes.d1) * (1.0 + START), 1.0)
+    start_low = closed_form(boxes.m0, boxes.d0) * (1.0 - START)
+    start_high = np.minimum(closed_form(boxes.m1, boxes.d1) * (1.0 + START), 1.0)
     error = np.maximum(start_high - low, high - start_low)
     for _ in range(2):
         error = step_error(boxes, Start(low, high, slope, error))
     return error
 
 
-def _start(m: Array, delta: Array) -> Array:
+def closed_form(m: Array, delta: Array) -> Array:
+    """The start in float64."""
     a, cube = 3.0 * np.abs(delta), 3.0 * m
     w2 = np.cbrt(cube) ** 2
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -115,10 +115,7 @@ def rounding(boxes: Squares, numbers: Numbers, at: Local) -> Array:
     network at the centre of a box is computed in float64: that rounds 2^-29 as much, in sums of up to 2^10 terms, which
     the last factor covers.
     """
-    root = _root_error(boxes)
-    u1, r1 = boxes.v1**2, boxes.r1
-    room = 1.0 - boxes.v0**2  # 1 − u
-    moved = np.stack([root * 2.0 * room * u1 + U * (2.0 + room) * u1, (root + U) * r1])
+    moved, base_error = chart_rounding(boxes)
     drift = [2.0 * SECOND * part for part in (moved, *_drift(boxes, numbers, at, moved))]
     wide = over(boxes, numbers, drift)
     again = _drift(boxes, numbers, wide, moved)
@@ -127,9 +124,17 @@ def rounding(boxes: Squares, numbers: Numbers, at: Local) -> Array:
     in_network = _network_rounding(boxes, numbers, wide)
     answer = base * np.maximum(np.abs(1.0 + wide.range.low), np.abs(1.0 + wide.range.high))
     through = moved[0] * wide.by_u.magnitude + moved[1] * wide.by_rho.magnitude
-    base_error = U * (2.5 + 0.5 * base * base) + root * (1.0 - base_of(boxes.v0) ** 2)
     total = (base * (in_network + through) + answer * (base_error + 2.0 * U)) * (1.0 + 2.0**-18)
     return np.where(sound, total * SECOND + TINY, np.inf)
+
+
+def chart_rounding(boxes: Squares) -> tuple[Array, Array]:
+    """(what u and ρ, (2, boxes), may be off by; the same of b, relative)."""
+    root = _root_error(boxes)
+    u1, r1, base = boxes.v1**2, boxes.r1, base_of(boxes.v1)
+    room = 1.0 - boxes.v0**2  # 1 − u
+    moved = np.stack([root * 2.0 * room * u1 + U * (2.0 + room) * u1, (root + U) * r1])
+    return moved, U * (2.5 + 0.5 * base * base) + root * (1.0 - base_of(boxes.v0) ** 2)
 
 
 def _drift(boxes: Squares, numbers: Numbers, at: Local, moved: Array) -> list[Array]:

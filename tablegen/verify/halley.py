@@ -117,8 +117,7 @@ def _near(boxes: Boxes, at: Step) -> Array:
     big_s, f = at.big_s, at.amplify
     gap = np.minimum(artanh_excess(t_high), SEAM - TANH_SEAM)
     ratio = np.where(at.t_low > 0, artanh_excess(np.minimum(at.t_low, t_high)) / at.t_low, 0.0)  # r
-    g = (3.6 / (1.0 + ratio) + 3.0) * U * gap
-    tau = _half_ulp(t_high)
+    g, tau, e_s = near_parts(t_high, ratio, gap)
     delta = np.maximum(np.abs(boxes.d0), np.abs(boxes.d1))
     positive, negative = np.maximum(boxes.d1, 0.0), np.maximum(-boxes.d0, 0.0)
     per_a = big_s * f / at.a
@@ -128,7 +127,6 @@ def _near(boxes: Boxes, at: Step) -> Array:
     linear = (EXCESS + 1.0) * U * t_high * delta_per_a
     total = U * (gap + at.residual) * per_a
     e_t = U + g / np.maximum(t_high, 1e-300) * np.where(t_high > 0, 1.0, 0.0)
-    e_s = (g + tau) * (1.0 / (1.0 - t_high) + 1.0) + 3.0 * U
     rough = _relative(at, delta, e_t, e_s)
     near = own + linear + total + U * at.residual * per_a + big_s * at.step * rough
     return np.asarray(np.where(at.x_low <= SEAM, near, 0.0))
@@ -140,15 +138,26 @@ def _far(boxes: Boxes, at: Step) -> Array:
     x, t_low = np.maximum(at.x_low, SEAM), np.maximum(at.t_low, TANH_SEAM)
     big_s = np.minimum(at.big_s, 1.0 - TANH_SEAM**2)
     per_a = big_s * at.amplify / at.a
-    c = 1.0 - t_low
-    tau = c * (EXP + 2.0) * U + 0.5 * U
+    tau, e_s = far_parts(1.0 - t_low)
     # x + 2·s·y0 ≤ 3x, and x·sech² x falls for x > 0.78: its largest value is at the smallest x.
     moved = 3.0 * U * x * per_a
     e_t = tau / t_low
-    e_s = (EXP + 4.0) * U + tau
     rough = _relative(at, delta, e_t, e_s)
     far = tau * (1.0 + at.s * per_a) + moved + 3.0 * U * at.residual * per_a + big_s * at.step * rough
     return np.asarray(np.where(at.x_high > SEAM, far, 0.0))
+
+
+def near_parts(t: Array, ratio: Array, gap: Array) -> tuple[Array, Array, Array]:
+    """What x − tanh x, tanh x besides and, relative, S may be off by where x ≤ SEAM: g, τ, e_S; `ratio` is r."""
+    g = (3.6 / (1.0 + ratio) + 3.0) * U * gap
+    tau = _half_ulp(t)
+    return g, tau, (g + tau) * (1.0 / (1.0 - t) + 1.0) + 3.0 * U
+
+
+def far_parts(c: Array) -> tuple[Array, Array]:
+    """What tanh x = 1 − c and, relative, S may be off by where x > SEAM: τ, e_S."""
+    tau = c * (EXP + 2.0) * U + 0.5 * U
+    return tau, (EXP + 4.0) * U + tau
 
 
 def _relative(at: Step, delta: Array, e_t: Array, e_s: Array) -> Array:

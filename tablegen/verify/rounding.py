@@ -44,6 +44,7 @@ from tablegen.verify.boxes import Array, Boxes, Corners, q_of
 U = 2.0**-24
 EXCESS = 5.6
 NODE = 1.01
+WEIGHT = 4.0
 SECOND = 1.0 + 2.0**-12
 MARGIN = 1.001
 TINY = 1e-29
@@ -86,7 +87,7 @@ def bilinear_rounding(
     rise_s = np.maximum(v01 - v00, v11 - v10)
     out_m, out_s = widths.larger_m / widths.m, widths.larger_d / widths.d  # ends of the cell in widths of it
     by_m, by_s = np.maximum(by_m, out_m * rise_m), np.maximum(by_s, out_s * rise_s)
-    arithmetic = 2.0 * top + 6.0 * (rise_m + rise_s)
+    arithmetic = 2.0 * top + (WEIGHT + 2.0) * (rise_m + rise_s)
     flushed = SMALLEST * (rise_m / widths.m + rise_s / widths.d)
     stretch = 1.0 + (NODE * out_m + (EXCESS + NODE) * out_s) * U
     total = (arithmetic + NODE * by_m + (EXCESS + NODE) * by_s) * (U * SECOND * MARGIN) * stretch
