@@ -41,7 +41,7 @@ class Pieces(NamedTuple):
         tanh_parts: x → (whether x is near, tanh x, 1 − tanh² x, x − tanh x, which counts where x is near).
         closed_form: (m, δ) → a start.
         step: (y, m, s, δ) → a better y.
-        unfold: (y, loc) → the answer on loc's side.
+        unfold: (y ≥ 0, loc) → the answer on loc's side.
     """
 
     name: str
@@ -74,7 +74,7 @@ def _fold(pieces: Pieces) -> Iterator[str]:
 
 
 def _tanh_parts(pieces: Pieces) -> Iterator[str]:
-    x32 = _abscissae()
+    x32 = _abscissae(pieces.clamps[0] + 2.0 * pieces.clamps[1] ** 2)
     near, t, slope, gap = pieces.tanh_parts(x32)
     x = x32.astype(np.float64)
     below = x <= halley.SEAM
@@ -117,7 +117,7 @@ def _step(pieces: Pieces) -> Iterator[str]:
 
 
 def _unfold(pieces: Pieces) -> Iterator[str]:
-    values = np.array([-0.5, -1e-30, 0.0, 1e-45, 0.25, 1.0 - U, 1.0, 1.0 + 2 * U, 1.5, np.nan], np.float32)
+    values = np.array([0.0, 1e-45, 0.25, 1.0 - U, 1.0, 1.0 + 2 * U, 1.5, np.nan], np.float32)
     y, loc = (part.ravel() for part in np.meshgrid(values, _locs()))
     found, wanted = pieces.unfold(y, loc), np.copysign(np.minimum(np.maximum(y, np.float32(0.0)), np.float32(1.0)), loc)
     sure = ~np.isnan(loc)
@@ -247,10 +247,14 @@ def _scales() -> Floats:
     return np.concatenate([near, np.array([0.0, _FLOATS.smallest_subnormal, *others], np.float32)])
 
 
-def _abscissae() -> Floats:
-    """Up to where 1 − tanh x leaves the normal numbers; the seam and its neighbours."""
-    parts = [np.geomspace(1e-12, halley.SEAM, 4000), np.linspace(0.4, 3.0, 4000), np.linspace(3.0, 43.0, 2000)]
-    some = np.concatenate([*parts, np.array([0.0, 72.0])]).astype(np.float32)
+def _abscissae(most: float) -> Floats:
+    """Up to `most`, or where 1 − tanh x leaves the normal numbers; the seam and its neighbours."""
+    parts = [
+        np.geomspace(1e-12, halley.SEAM, 4000),
+        np.linspace(0.4, 3.0, 4000),
+        np.linspace(3.0, min(most, 43.0), 2000),
+    ]
+    some = np.concatenate([*parts, np.array([0.0, most])]).astype(np.float32)
     return np.concatenate([some, _around(np.float32(halley.SEAM), 20)])
 
 
