@@ -19,8 +19,8 @@ Near the cusp tanh x ≈ x − x³/3 makes c³ = 3δc + 3m of it. With w = ∛(3
 
     c² ≈ a + w³/√(w² + a)  where δ > 0,    c ≈ w³/(a + w⁴/(w² + 2a/3))  where δ ≤ 0,
 
-have the root's limits at w → 0 and a → 0 on each side of δ = 0, and are within 10 % of the root (measured; it depends on
-a/w² alone). y = c/√(1 + c²) squashes c into [0, 1): the start of every method without a table or network.
+have the root's limits at w → 0 and a → 0 on each side of δ = 0, and are within 10 % of the root (measured; it depends
+on a/w² alone). y = c/√(1 + c²) squashes c into [0, 1): the start of every method without a table or network.
 """
 
 import torch

@@ -1,8 +1,8 @@
 """A table as the compiled kernels read it: values with a spare row and column all around, and an index without search.
 
-A query's cell comes from the bits of a float32, by words that `formula.layout` explains: one load an axis, no search, no
-special case for inf or NaN (their exponent has words of its own). Only the cell that reaches down to loc = 0, over all
-smaller exponents, has words that name it and a weight that is a plain quotient.
+A query's cell comes from the bits of a float32, by words that `formula.layout` explains: one load an axis, no search,
+no special case for inf or NaN (their exponent has words of its own). Only the cell that reaches down to loc = 0, over
+all smaller exponents, has words that name it and a weight that is a plain quotient.
 
 The weight is within a rounding of where equal division puts it: closer than node arithmetic in float32 gets.
 """

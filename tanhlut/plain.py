@@ -11,7 +11,12 @@ from tanhlut.packed import NO_TABLE, Packed
 
 
 def mode(
-    loc: NDArray[Any], scale: NDArray[Any], method: Method, table: Packed = NO_TABLE, low: float = -1.0, high: float = 1.0
+    loc: NDArray[Any],
+    scale: NDArray[Any],
+    method: Method,
+    table: Packed = NO_TABLE,
+    low: float = -1.0,
+    high: float = 1.0,
 ) -> NDArray[Any]:
     """The mode on [low, high] of float32 or float64 arrays of one shape and dtype, bit for bit the kernels'."""
     text = SINGLE if loc.dtype == np.float32 else DOUBLE

@@ -21,6 +21,7 @@ from tablegen.verify.halley import Start, step_error
 from tablegen.verify.rounding import CLAMPED, Widths, bilinear_rounding
 from tablegen.verify.verify import interpolation
 from tanhlut import equation
+from tanhlut.formula.coefficients import SEAM
 
 U = mpf(2) ** -24
 NODE, EXCESS = mpf("1.01"), mpf("5.6")
@@ -190,9 +191,9 @@ def again(box: tuple[mpf, ...], low: mpf, high: mpf, slope: mpf, error: mpf) -> 
         return mpf("1.01") * (quotient + e_s + 4 * U + step * (e_t + 2 * U))
 
     near = far = mpf(0)
-    if x0 <= halley.SEAM:
+    if x0 <= SEAM:
         t = min(t_high, mpf(halley.TANH_SEAM) + mpf("1e-7"))
-        gap = min(mpmath.atanh(t) - t, halley.SEAM - mpf(halley.TANH_SEAM))
+        gap = min(mpmath.atanh(t) - t, SEAM - mpf(halley.TANH_SEAM))
         t_least = min(t_low, t)
         r = (mpmath.atanh(t_least) - t_least) / t_low if t_low > 0 else mpf(0)
         g, tau = (mpf("3.6") / (1 + r) + 3) * U * gap, half_ulp(t)
@@ -203,12 +204,12 @@ def again(box: tuple[mpf, ...], low: mpf, high: mpf, slope: mpf, error: mpf) -> 
         near += U * (gap + h) * per_a + U * h * per_a
         e_t = U + (g / t if t > 0 else mpf(0))
         near += big_s * step * relative(big_s, e_t, (g + tau) * (1 / (1 - t) + 1) + 3 * U)
-    if x1 > halley.SEAM:
+    if x1 > SEAM:
         s_far = min(big_s, 1 - mpf(halley.TANH_SEAM) ** 2)
         per_a = s_far * amplify / a
         t = max(t_low, mpf(halley.TANH_SEAM))
         tau = (1 - t) * 6 * U + U / 2
-        far = tau * (1 + s * per_a) + 3 * U * max(x0, mpf(halley.SEAM)) * per_a + 3 * U * h * per_a
+        far = tau * (1 + s * per_a) + 3 * U * max(x0, mpf(SEAM)) * per_a + 3 * U * h * per_a
         e_t, e_s = tau / t, 8 * U + tau
         spread = (t_high**2 * (2 * e_t + U) + size * big_s * ((EXCESS + 1) * U + e_s)) / a + U
         quotient = spread * (1 + 2 / (1 - kappa)) + (2 * U + kappa * (e_t + e_s + 4 * U)) / (1 - kappa) + 3 * U

@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
-# Small tables, so that a proof takes a second: bounds with an exact method outside, and the whole plane. What they do not
-# notice is asked of the shipped file, whose claims are tight.
+# Small tables, so that a proof takes a second: bounds with an exact method outside, and the whole plane. What they do
+# not notice is asked of the shipped file, whose claims are tight.
 WHOLE = ["--tol", "0.01", "--solver", "newton"]
 NARROW = ["--loc-max", "3", "--scale-min", "0.1", "--scale-max", "1.5", *WHOLE]
 
@@ -236,6 +236,6 @@ EXPLAINED: dict[str, str] = {
     ),
     "grid: right=True → right=False": "on a node the weight is 1 in the lower cell, not 0 in the upper: one value",
     "mlp: .clamp(max=1.0) → nothing": (
-        "m/X came out above 1 in none of 12 million queries; only rounding could lead there, and ρ·(root + U) is charged"
+        "m/X came out above 1 in none of 12 million queries; only rounding could lead there, and it is charged"
     ),
 }

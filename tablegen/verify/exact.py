@@ -1,17 +1,20 @@
 """The table-free method in float32 outside a table's bounds: closed-form start, then two Halley steps.
 
-The start y0 = c/√(1 + c²) (`tanhlut.equation.closed_form_start`) increases in m and in δ, like the mode: with a = 3|δ|,
-w³ = 3m, for δ > 0 the derivative of a + w³/√(w² + a) by a is at least 1/2 and by w positive; for δ ≤ 0, with r = a/w²,
-c = w/(r + 1/(1 + 2r/3)), whose denominator increases in r (derivative 1 − (2/3)/(1 + 2r/3)² > 0) and r falls with w. So
-over a box y0 lies between its values at the lower and the upper corner, the mode too, and their distance is bounded;
-two applications of `halley.step_error` give the result's error, and boxes for which that is not small are halved.
+The start y0 = c/√(1 + c²) (`tanhlut.formula.element.closed_form`) increases in m and in δ, like the mode: with
+a = 3|δ|, w³ = 3m, for δ > 0 the derivative of a + w³/√(w² + a) by a is at least 1/2 and by w positive; for δ ≤ 0, with
+r = a/w², c = w/(r + 1/(1 + 2r/3)), whose denominator increases in r (derivative 1 − (2/3)/(1 + 2r/3)² > 0) and r falls
+with w. So over a box y0 lies between its values at the lower and the upper corner, the mode too, and their distance is
+bounded; two applications of `halley.step_error` give the result's error, and boxes for which that is not small are
+halved.
 
-Rounding of the start: in torch operations, |log 3m| ≤ 105, a third of it with 2 ulp and two roundings is within
-105/3·6·U = 210·U absolute, so w, and with it everything after, within 260·U < 2e-5 relative. The compiled kernels take
+Rounding of the start: in torch operations, |log 3m| ≤ 70 (cubes are taken for 1e-30 at least), a third of it with 2
+ulp and two roundings is within 70/3·6·U = 140·U absolute, so w², and with it everything after, within 300·U < 2e-5
+relative. The compiled kernels take
 roots by one Newton step from a guess, 1/√x within 0.18 % and 1/∛x within 0.31 %: their start is within 0.29 % of the
 closed form (measured over 40 million points; tests/test_cpu.py repeats it). START covers both.
 """
 
+import math
 from collections.abc import Callable
 from functools import cache
 
@@ -19,9 +22,11 @@ import numpy as np
 
 from tablegen.verify.boxes import Array, Boxes, corners, slope_minimum
 from tablegen.verify.halley import Start, step_error
+from tanhlut.formula.coefficients import SINGLE
+from tanhlut.methods import COMPILED, STEPS
 
 START = 0.004
-LOC_CLAMP, DELTA_CLAMP = 40.0, 31.0  # the widest clamps, of tanhlut.equation.fold: loc ≤ 40, scale ≤ 4
+LOC_CLAMP, DELTA_CLAMP = SINGLE.loc_saturation, 2.0 * SINGLE.scale_saturation**2 - 1.0  # where `fold` clamps
 # The smallest |δ| of a float32 scale on either side of 1/√2, less its rounding: both float32 neighbours of 1/√2.
 DELTA_BELOW, DELTA_ABOVE = -3.4e-8, 1.3e-7
 
@@ -70,7 +75,7 @@ def box_error(boxes: Boxes) -> Array:
     start_low = closed_form(boxes.m0, boxes.d0) * (1.0 - START)
     start_high = np.minimum(closed_form(boxes.m1, boxes.d1) * (1.0 + START), 1.0)
     error = np.maximum(start_high - low, high - start_low)
-    for _ in range(2):
+    for _ in range(STEPS[COMPILED.index("exact")]):
         error = step_error(boxes, Start(low, high, slope, error))
     return error
 
@@ -88,9 +93,8 @@ def closed_form(m: Array, delta: Array) -> Array:
 
 def _octaves() -> Boxes:
     """The reachable half-plane in octaves of m and δ; below 2^-70 the mode's part that m causes is below 1e-13."""
-    m = np.concatenate([[0.0], 2.0 ** np.arange(-70.0, 6.0)])
-    m[-1] = LOC_CLAMP
-    above = np.concatenate([[DELTA_ABOVE], 2.0 ** np.arange(-22.0, 5.0), [DELTA_CLAMP]])
+    m = np.concatenate([[0.0], 2.0 ** np.arange(-70.0, math.log2(LOC_CLAMP)), [LOC_CLAMP]])
+    above = np.concatenate([[DELTA_ABOVE], 2.0 ** np.arange(-22.0, math.log2(DELTA_CLAMP)), [DELTA_CLAMP]])
     below = -np.concatenate([[1.0], 2.0 ** np.arange(-1.0, -25.0, -1.0), [-DELTA_BELOW]])
     parts = []
     for d in (below, above):

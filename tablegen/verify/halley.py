@@ -1,4 +1,4 @@
-"""One float32 Halley step (`tanhlut.equation.halley_step`): how far its result can be from the mode, over a box.
+"""One float32 Halley step (`tanhlut.formula.element.step`): how far its result can be from the mode, over a box.
 
 Given y0 with |y0 − y*| ≤ e, the step starts at x = m + s·y0, off by ε = x* − x. With, at x,
 
@@ -14,13 +14,13 @@ t + S·Δ·(1 − t·Δ), short of tanh(x + Δ) by a third-order term, sup|tanh'
 Rounding, in units of U = 2^-24, first order (SECOND covers the rest). x is the float32 number at hand; what is wrong is
 - above the seam, where h = s·(y0 − t): x ≠ m + s·y0 by up to (x + 2·s·y0)·U; E = e^(−2x) by EXP·U, so 1 − t = c by
   (EXP + 2)·U·c and t by that and half an ulp: τ.
-- below it, in torch operations: r = x·coth x − 1 by 3.6 (z 1, sum 1, quotient 1, 0.35 through the inner fractions,
-  truncation 1.5e-8, which is 0.25), hence r/(1 + r) by 3.6/(1 + r) + 2 and the gap x − tanh x by
-  g = (3.6/(1 + r) + 3)·U·gap. Then t = x − gap inherits −g, plus half an ulp, τ, and h = gap − (δ·t + m) inherits
+- below it, the gap x − tanh x by g = (3.6/(1 + r) + 3)·U·gap, r = x·coth x − 1: that is 6.6 for small x, where z,
+  N, z·N, Q, the quotient and x·ratio round once each and the rest of N and Q counts for nothing, and 5.44 at the seam,
+  where 4.7 at most are seen over every float32 x in [1/2, 5/4], with fma and without (tests/test_parts.py). Then
+  t = x − gap inherits −g, plus half an ulp, τ, and h = gap − (δ·t + m) inherits
   s·g − δ·τ, plus (EXCESS + 1)·U of δ·t and U of the sum δ·t + m.
-The kernels (tanhlut.cpu, tanhlut.gpu) have one rational for the gap, within 4.6·U·gap (measured over every float32 x
-in [1/2, 5/4]; a sample below stays within g), and 1 − tanh x within 5.6·U·c (every x to 2.6): tests/test_cpu.py. So g,
-τ and EXP cover them; their δ is within U.
+The kernels' own exp gives 1 − tanh x within 5.6·U·c (every x to 2.6: tests/test_parts.py): EXP covers it. Their δ is
+within U.
 
 An error η of h moves Δ by −η/a·F, F = 1/(1 − |h|·b/a²)², hence the result by S·η·F/a; together with t's own error,
 g·(1 + s·S·F/a) and τ·|1 + δ·S·F/a|. Relative errors of a, b, S and the last products, a few tens of U, only scale S·Δ.
@@ -28,21 +28,21 @@ Finally half an ulp of the result. No step relies on a product being rounded bef
 multiply-adds obey the same bound.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
 from tablegen.verify.boxes import SLACK, Array, Boxes, artanh_excess, q_of
-from tablegen.verify.rounding import EXCESS, SECOND, U
+from tablegen.verify.rounding import CLAMPED, EXCESS, SECOND, U
+from tanhlut.formula.coefficients import SEAM
 
-SEAM = 1.25
-TANH_SEAM = 0.8482836399575129
+TANH_SEAM = math.tanh(SEAM)
 EXP = 4.0  # torch.exp in float32 within 4·U, which is at least 2 ulp; measured over every argument in [-87, -2.5]: 1.06
 
 # Underflow: an operation adds at most 2^-126 = 1.2e-38 even where subnormals are flushed; the most sensitive is h·a,
-# over a² ≥ 1e-15 (|δ| ≥ 3.4e-8 for every float32 scale, and a ≥ |δ| to a few per cent). Clamps: torch operations clamp
-# loc and scale to 40 and 4, the kernels to 16 and 3, where the mode is within 2.6e-14 of 1.
-UNDERFLOW = 1e-13
+# over a² ≥ 1e-15 (|δ| ≥ 3.4e-8 for every float32 scale, and a ≥ |δ| to a few per cent). And what the clamps move.
+UNDERFLOW = 7e-14 + CLAMPED
 
 
 class Start(NamedTuple):

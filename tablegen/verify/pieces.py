@@ -22,6 +22,7 @@ from tablegen.verify.chart import Squares
 from tablegen.verify.forward import chart_rounding
 from tablegen.verify.halley import Start, step_error
 from tablegen.verify.rounding import EXCESS, NODE, SMALLEST, WEIGHT, U
+from tanhlut.formula.coefficients import SEAM
 
 Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]
@@ -77,8 +78,8 @@ def _tanh_parts(pieces: Pieces) -> Iterator[str]:
     x32 = _abscissae(pieces.clamps[0] + 2.0 * pieces.clamps[1] ** 2)
     near, t, slope, gap = pieces.tanh_parts(x32)
     x = x32.astype(np.float64)
-    below = x <= halley.SEAM
-    yield from _unlike("x is near up to the seam", near, below, np.where(x == halley.SEAM, 1.0, 0.0), x)
+    below = x <= SEAM
+    yield from _unlike("x is near up to the seam", near, below, np.where(x == SEAM, 1.0, 0.0), x)
     true_gap, true = _gap(x), np.tanh(x)
     rest = 2.0 / (np.exp(2.0 * x) + 1.0)  # 1 − tanh x
     ratio = np.where(x > 0, true_gap / np.where(x > 0, true, 1.0), 0.0)  # x·coth x − 1
@@ -250,12 +251,12 @@ def _scales() -> Floats:
 def _abscissae(most: float) -> Floats:
     """Up to `most`, or where 1 − tanh x leaves the normal numbers; the seam and its neighbours."""
     parts = [
-        np.geomspace(1e-12, halley.SEAM, 4000),
+        np.geomspace(1e-12, SEAM, 4000),
         np.linspace(0.4, 3.0, 4000),
         np.linspace(3.0, min(most, 43.0), 2000),
     ]
     some = np.concatenate([*parts, np.array([0.0, most])]).astype(np.float32)
-    return np.concatenate([some, _around(np.float32(halley.SEAM), 20)])
+    return np.concatenate([some, _around(np.float32(SEAM), 20)])
 
 
 def _queries(pieces: Pieces) -> tuple[Floats, Floats]:
@@ -265,7 +266,7 @@ def _queries(pieces: Pieces) -> tuple[Floats, Floats]:
     delta = rng.choice([-1.0, 1.0], 2 * n) * np.exp(rng.uniform(-15, -0.01, 2 * n))
     m = np.abs(delta[n:]) ** 1.5 * np.exp(rng.uniform(-9, 9, n))
     scale = np.concatenate([rng.uniform(0, 2.5, n), np.sqrt((1.0 + delta) / 2.0), rng.uniform(0.0, 0.85, n)])
-    seam = halley.SEAM - 2.0 * scale[-n:] ** 2 * np.tanh(halley.SEAM)
+    seam = SEAM - 2.0 * scale[-n:] ** 2 * np.tanh(SEAM)
     loc = np.concatenate([rng.uniform(0, 9, n), np.exp(rng.uniform(np.log(_REACHED), 1, n)), m, np.maximum(seam, 1e-3)])
     return np.minimum(loc, pieces.clamps[0]).astype(np.float32), np.maximum(scale, 1e-3).astype(np.float32)
 

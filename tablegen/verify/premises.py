@@ -1,12 +1,11 @@
-"""What the analysis takes from the program, checked in the program that runs: its constants, its conventions.
+"""What the analysis takes from the program, checked in the program that runs: its numbers, its pieces, its conventions.
 
-The bounds were derived for certain numbers: the seam of tanh, the clamps, how many steps are taken, the coefficients.
-Were one changed, the proof would describe another program. Here they stand as the analysis has them, and are held
-against those that run. The kernels' coefficients are bound by a digest, since the relative errors that the proof takes
-from measurement (tests/test_cpu.py, over every float32 where they matter) hold for these numbers only.
+The seam, the clamps and the numbers of steps are read from the text. What was measured (relative errors, over every
+float32 where they matter: tests/test_parts.py) holds for certain coefficients only: a digest binds them.
 
 The pieces themselves (`pieces`) are run on a sample and compared with independent formulas, each with the allowance
-that the analysis gives it: those of torch operations, and how the kernels' table is laid out.
+that the analysis gives it: the text in torch operations and in NumPy, and how the kernels' table is laid out. A
+compiled kernel must give the bits of the text in NumPy.
 
 What a backend makes of arguments that are no query of the proof (NaN, a negative scale, infinities) is asked too: a NaN
 must not become a number.
@@ -21,17 +20,20 @@ from typing import Any
 import numpy as np
 import torch
 
-from tablegen.verify import exact, halley, pieces
+from tablegen.verify import exact, pieces
 from tablegen.verify.cells import exact_delta
 from tablegen.verify.pieces import Floats, Pieces
-from tablegen.verify.witness import backends, device_of
-from tanhlut import coefficients, eager, equation, grid, mlp, mode, packed
-from tanhlut.eager import NETWORK_METHODS, Method
+from tablegen.verify.witness import backends, device_of, some_queries
+from tanhlut import grid, mlp, mode, plain
+from tanhlut.formula import coefficients, tensors
+from tanhlut.formula.coefficients import SINGLE
+from tanhlut.formula.plain import SINGLE as PLAIN_TEXT
+from tanhlut.methods import EXACT_BOUND, NETWORK_METHODS, STEPS, Method
 from tanhlut.table import ModeTable
 
-# In the order of `_numbers`. After a change of a coefficient: repeat tests/test_cpu.py and test_coefficients.py, then
+# In the order of `_numbers`. After a change of a coefficient: repeat tests/test_parts.py and test_coefficients.py, then
 # put the new digest here.
-_COEFFICIENTS = "b03e2a997ef967a1"
+_COEFFICIENTS = "0dd1f53f6565b6ca"
 
 
 def broken(table: ModeTable, method: Method) -> str | None:
@@ -40,25 +42,13 @@ def broken(table: ModeTable, method: Method) -> str | None:
 
 
 def _broken(table: ModeTable, method: Method) -> Iterator[str]:
-    single, real = coefficients.SINGLE, torch.float32
     expected: dict[str, tuple[object, object]] = {
-        "equation.SEAM": (equation.SEAM, halley.SEAM),
-        "tanh at the seam": (math.isclose(math.tanh(halley.SEAM), halley.TANH_SEAM, rel_tol=1e-15), True),
-        "equation.DENOMINATORS": (equation.DENOMINATORS[real], (11.0, 9.0, 7.0, 5.0, 3.0)),
-        "equation's clamps": ((equation.LOC_SATURATION, equation.SCALE_SATURATION), (exact.LOC_CLAMP, 4.0)),
-        "the kernels' clamps": ((single.loc_saturation, single.scale_saturation), (16.0, 3.0)),
-        "equation's 1/√2": (equation._SQRT_HALF[real], (0.7071067690849304, 1.210161710447897e-08)),
-        "steps after a start": (eager.STEPS_AFTER_START[real], 1),
-        "steps after the closed form": (eager.STEPS_AFTER_CLOSED_FORM[real], 2),
-        "steps to the chart's root": (mlp.ROOT_STEPS[real], 4),
-        "methods of the kernels": (eager.COMPILED, ("bilinear", "refined", "exact")),
-        "the bound of exact": (eager.EXACT_BOUND, exact.TARGET),
-        "the kernels' index": (
-            (packed.KEY_SHIFT, packed.CELL_SHIFT, packed.REST_SHIFT, packed.UNIT),
-            (21, 16, 12, 1 / 16),
-        ),
+        "1/√2 in torch operations": (tensors.SQRT_HALF[torch.float32], (0.7071067690849304, 1.210161710447897e-08)),
+        "steps": (STEPS, (0, 1, 2)),
+        "steps to the chart's root": (mlp.ROOT_STEPS[torch.float32], 4),
+        "the bound of exact": (EXACT_BOUND, exact.TARGET),
         "the whole plane": (tuple(grid.WHOLE_PLANE), (math.inf, 0.0, math.inf)),
-        "digest of the kernels' coefficients": (_coefficients_digest(), _COEFFICIENTS),
+        "digest of the text's coefficients": (_coefficients_digest(), _COEFFICIENTS),
     }
     for name, (found, wanted) in expected.items():
         if found != wanted:
@@ -68,6 +58,8 @@ def _broken(table: ModeTable, method: Method) -> Iterator[str]:
         yield from _places(table)
     for backend in backends(table, method):
         yield from _unconventional(table, method, backend)
+        if backend != "eager":
+            yield from _other_bits(table, method, backend)
 
 
 def _of_arrays(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -80,14 +72,26 @@ def _of_arrays(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+_CLAMPS = SINGLE.loc_saturation, SINGLE.scale_saturation
+_TORCH = tensors.SINGLE
 EAGER = Pieces(
-    "torch operations",
-    (equation.LOC_SATURATION, equation.SCALE_SATURATION),
-    _of_arrays(equation.fold),
-    lambda x: (x <= equation.SEAM, *_of_arrays(equation.tanh_parts)(x)),
-    _of_arrays(equation.closed_form_start),
-    _of_arrays(equation.halley_step),
-    _of_arrays(equation.unfold),
+    "the text in torch operations",
+    _CLAMPS,
+    _of_arrays(_TORCH.fold),
+    _of_arrays(_TORCH.tanh_parts),
+    _of_arrays(_TORCH.closed_form),
+    _of_arrays(_TORCH.step),
+    _of_arrays(lambda y, loc: _TORCH.signed(y.clamp(0.0, 1.0), loc)),
+)
+_ONE = np.float32(1.0)
+PLAIN = Pieces(
+    "the text",
+    _CLAMPS,
+    PLAIN_TEXT.fold,
+    PLAIN_TEXT.tanh_parts,
+    PLAIN_TEXT.closed_form,
+    PLAIN_TEXT.step,
+    lambda y, loc: PLAIN_TEXT.finish(y, loc, _ONE, -0.0 * _ONE, -_ONE, _ONE),
 )
 
 
@@ -95,34 +99,52 @@ EAGER = Pieces(
 def _pieces(network: bool) -> tuple[str, ...]:
     """What is broken of the pieces that know no table."""
     chart = pieces.charts(_of_arrays(mlp.chart), EAGER.fold) if network else ()
-    return (*pieces.of_equation(EAGER), *chart)
+    return (*pieces.of_equation(PLAIN), *pieces.of_equation(EAGER), *chart)
 
 
 def _places(table: ModeTable) -> Iterator[str]:
     """Where queries fall in the table: in torch operations, and by the kernels' index."""
     nodes = {"loc": table.loc, "scale": exact_delta(table.scale)}
-    grid, packed_ = table.grid(torch.float32, torch.device("cpu")), table.packed
+    grid, packed = table.grid(torch.float32, torch.device("cpu")), table.packed
     yield from pieces.contains(_of_arrays(table.bounds.contain), table.bounds)
     yield from pieces.locates("axis 'loc'", _of_arrays(grid.loc.locate), nodes["loc"])
     yield from pieces.locates("axis 'scale'", _of_arrays(grid.delta.locate), nodes["scale"])
-    if packed_ is None:
+    if packed is None:
         return
-    first, last, *ends = packed_.ends
 
-    def on_loc(x: Floats) -> tuple[Any, Any]:
-        cell, weight = np.divmod(packed.positions(np.minimum(x, last), packed_.loc_index), 1.0)
-        return cell, np.where(x < first, weight + x / first, weight)  # below the first node the index gives no weight
+    axes = *packed.ends, packed.loc_index, packed.delta_index
 
-    def on_scale(x: Floats) -> tuple[Any, Any]:
-        return np.divmod(packed.positions(np.clip(x, *ends), packed_.delta_index), 1.0)
+    def on_loc(m: Floats) -> tuple[Any, Any]:
+        row, _, u, _ = PLAIN_TEXT.cell(m, np.ones_like(m), *axes)
+        return row - 1, u
+
+    def on_scale(delta: Floats) -> tuple[Any, Any]:
+        _, column, _, v = PLAIN_TEXT.cell(
+            np.ones_like(delta), delta, *packed.ends, packed.loc_index, packed.delta_index
+        )
+        return column - 1, v
 
     yield from pieces.locates("the kernels' axis 'loc'", on_loc, nodes["loc"])
     yield from pieces.locates("the kernels' axis 'scale'", on_scale, nodes["scale"])
-    yield from pieces.padded(packed_.values, table.values)
+    yield from pieces.padded(packed.values, table.values)
+
+
+def _other_bits(table: ModeTable, method: Method, backend: str) -> Iterator[str]:
+    """Where a compiled kernel does not give the bits of the text in NumPy."""
+    loc, scale = (torch.from_numpy(part) for part in some_queries(table, 4096, np.random.default_rng(0)))
+    device = device_of(backend)
+    found = mode(loc.to(device), scale.to(device), method=method, table=table, backend=backend).cpu().numpy()
+    assert table.packed is not None
+    wanted = plain.mode(loc.numpy(), scale.numpy(), method, table.packed)
+    for i in np.flatnonzero(found.view(np.int32) != wanted.view(np.int32))[:1]:
+        yield (
+            f"backend {backend!r} answers {found[i]!r} at loc {float(loc[i])!r}, scale {float(scale[i])!r}, the text "
+            f"{wanted[i]!r}"
+        )
 
 
 def _coefficients_digest() -> str:
-    numbers = [*coefficients.SINGLE, coefficients.INVERSE_ROOT, coefficients.INVERSE_CUBE_ROOT]
+    numbers = [coefficients.SEAM, *SINGLE, coefficients.INVERSE_ROOT, coefficients.INVERSE_CUBE_ROOT]
     return hashlib.sha256(repr([*numbers, coefficients.SMALLEST_CUBE]).encode()).hexdigest()[:16]
 
 

@@ -1,4 +1,4 @@
-"""What float32 adds to bilinear interpolation: an a-priori analysis of `tanhlut.grid` and `tanhlut.equation.fold`.
+"""What float32 adds to bilinear interpolation: an a-priori analysis of `tanhlut.grid` and the text (`tanhlut.formula`).
 
 U = 2^-24 is the unit roundoff. First order in U throughout; SECOND covers the products of two errors (all below 2^-17).
 The lookup computes, for float32 loc and scale,
@@ -35,11 +35,13 @@ the mode by at most 2^-126/|δ| < 4e-31; in the weight a flushed difference is m
 2^-126/width of the rise. TINY covers what is left.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
 from tablegen.verify.boxes import Array, Boxes, Corners, q_of
+from tanhlut.formula.coefficients import SINGLE
 
 U = 2.0**-24
 EXCESS = 5.6
@@ -49,7 +51,9 @@ SECOND = 1.0 + 2.0**-12
 MARGIN = 1.001
 TINY = 1e-29
 SMALLEST = 2.0**-126
-CLAMPED = 3e-14  # loc is clamped to 40 in torch operations, 16 in the kernels, scale to 4 and 3: there 1 − y < 2.6e-14
+# What clamping loc and scale moves: 1 − y at loc = 16, and at scale = 3, where x ≥ s·tanh(s/2) since h(s/2) < 0.
+_S = 2.0 * SINGLE.scale_saturation**2
+CLAMPED = 2.0 * math.exp(-2.0 * min(SINGLE.loc_saturation, _S * math.tanh(_S / 2.0))) + 1e-16
 
 
 class Widths(NamedTuple):

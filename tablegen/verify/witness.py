@@ -59,6 +59,14 @@ def search(table: ModeTable, method: Method, m: Array, delta: Array, seed: int =
     return worst
 
 
+def some_queries(table: ModeTable, count: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Float32 (loc, scale) of every kind that `search` tries, on both sides."""
+    parts = _queries(table, np.zeros(0), np.zeros(0), count, rng)
+    loc, scale = (np.concatenate(part) for part in zip(*parts, strict=True))
+    picked = rng.integers(0, len(loc), count)
+    return np.copysign(loc[picked], rng.choice([-1.0, 1.0], count).astype(np.float32)), scale[picked]
+
+
 def backends(table: ModeTable, method: Method) -> list[str]:
     """The backends that serve this table and method here."""
     if method not in COMPILED:

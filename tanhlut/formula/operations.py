@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from tanhlut.formula import layout
-from tanhlut.formula.coefficients import INVERSE_CUBE_ROOT, INVERSE_ROOT, SEAM, SMALLEST_CUBE, Coefficients
+from tanhlut.formula import coefficients, layout
+from tanhlut.formula.coefficients import Coefficients
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -125,21 +125,21 @@ def numbers(real: Callable[[float], Any], given: Coefficients) -> dict[str, Any]
         "THIRD": 1 / 3,
         "TWO_THIRDS": 2 / 3,
         "FOUR_THIRDS": 4 / 3,
-        "SEAM": SEAM,
+        "SEAM": coefficients.SEAM,
         "LOC_SATURATION": given.loc_saturation,
         "SCALE_SATURATION": given.scale_saturation,
         "EXP_HIGH": given.exp_high,
         "EXP_LOW": given.exp_low,
         "ROUNDER": given.rounder,
-        "SMALLEST_CUBE": SMALLEST_CUBE,
+        "SMALLEST_CUBE": coefficients.SMALLEST_CUBE,
         "UNIT": layout.UNIT,
         "SPAN_UNIT": layout.UNIT * 2.0**-layout.KEY_SHIFT,
     }
     whole = {
         "MANTISSA_BITS": given.mantissa_bits,
         "SIGN": int(np.iinfo(np.int32 if given.mantissa_bits == 23 else np.int64).min),
-        "INVERSE_ROOT": INVERSE_ROOT,
-        "INVERSE_CUBE_ROOT": INVERSE_CUBE_ROOT,
+        "INVERSE_ROOT": coefficients.INVERSE_ROOT,
+        "INVERSE_CUBE_ROOT": coefficients.INVERSE_CUBE_ROOT,
         **{name: getattr(layout, name) for name in layout.SHIFTS_AND_MASKS},
     }
     return {name: real(value) for name, value in reals.items()} | whole
@@ -153,12 +153,25 @@ THREE: Any
 THIRD: Any
 TWO_THIRDS: Any
 FOUR_THIRDS: Any
+SEAM: Any
 LOC_SATURATION: Any
 SCALE_SATURATION: Any
 EXP_HIGH: Any
 EXP_LOW: Any
 ROUNDER: Any
+SMALLEST_CUBE: Any
 UNIT: Any
 SPAN_UNIT: Any
 MANTISSA_BITS: int
 SIGN: int
+INVERSE_ROOT: int
+INVERSE_CUBE_ROOT: int
+KEY_SHIFT: int
+PLACE_MASK: int
+LOC_KEYS: int
+DELTA_KEYS: int
+CELL_SHIFT: int
+REST_SHIFT: int
+CELL_MASK: int
+REST_MASK: int
+SPAN_SHIFT: int

@@ -1,0 +1,130 @@
+"""What the proof takes from measurement of the text's parts, over every float32 where they matter: as numba compiles
+them, as torch runs them without fma, and, on a sample, in NumPy, whose bits are the kernels'."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from tablegen.verify.exact import START, closed_form
+from tablegen.verify.halley import EXP
+from tanhlut.compute.cpu_ops import SINGLE
+from tanhlut.formula import plain, tensors
+from tanhlut.formula.coefficients import SEAM
+
+U = 2.0**-24
+Floats = NDArray[np.float32]
+
+
+@numba.njit(error_model="numpy")
+def _loop(x: Any, t: Any, gap: Any, rest: Any) -> None:
+    for i in range(x.size):
+        _, t[i], _, gap[i] = SINGLE.tanh_parts(x[i])
+        rest[i] = gap[i] / x[i]
+
+
+@numba.njit(error_model="numpy")
+def _starts(m: Any, delta: Any, y: Any) -> None:
+    for i in range(m.size):
+        y[i] = SINGLE.closed_form(m[i], delta[i])
+
+
+@numba.njit(error_model="numpy")
+def _deltas(scale: Any, delta: Any) -> None:
+    for i in range(scale.size):
+        _, _, delta[i] = SINGLE.fold(scale[i], scale[i])
+
+
+def by_numba(x: Floats) -> list[Floats]:
+    """(tanh x, x − tanh x near, 1 − tanh x far), the last being the ratio that the gap is made of."""
+    out = [np.empty_like(x) for _ in range(3)]
+    _loop(x, *out)
+    return out
+
+
+def by_torch(x: Floats) -> list[Floats]:
+    with torch.no_grad():
+        _, t, _, gap = tensors.SINGLE.tanh_parts(torch.from_numpy(x))
+    return [t.numpy(), gap.numpy(), gap.numpy() / x]
+
+
+Parts = Callable[[Floats], list[Floats]]
+EACH = pytest.mark.parametrize("parts", [by_numba, by_torch])
+
+
+def floats(low: float, high: float) -> Floats:
+    """Every float32 from low to high."""
+    first, last = np.array([low, high], np.float32).view(np.int32)
+    return np.arange(first, last + 1, dtype=np.int32).view(np.float32)
+
+
+@EACH
+def test_the_gap_rounds_as_the_proof_assumes(parts: Parts) -> None:
+    """x − tanh x below the seam: every float32 in [1/2, 5/4], where least is allowed, and a sample below."""
+    rng = np.random.default_rng(1)
+    for x in (floats(0.5, SEAM), np.exp2(rng.uniform(-20, -1, 2_000_000)).astype(np.float32)):
+        wide = x.astype(np.longdouble)
+        z = wide * wide
+        truth = wide - np.tanh(wide)
+        series = wide * z * (1 / np.longdouble(3) - z * (2 / np.longdouble(15) - z * 17 / np.longdouble(315)))
+        truth = np.where(wide < 2.0**-8, series, truth)
+        t, gap, _ = (part.astype(np.longdouble) for part in parts(x))
+        ratio = wide / np.tanh(wide) - 1
+        allowed = 3.6 / (1 + ratio) + 2.9  # of tablegen.verify.halley, less the second-order terms
+        assert (np.abs(gap / truth - 1) <= allowed * U).all()
+        assert (np.abs(t - np.tanh(wide)) <= allowed * U * truth + 0.51 * U).all()
+
+
+@EACH
+def test_the_complement_rounds_as_the_proof_assumes(parts: Parts) -> None:
+    """1 − tanh x above the seam: every float32 to 2.6, a sample to underflow."""
+    x = np.concatenate([floats(SEAM, 2.6)[1:], np.random.default_rng(2).uniform(2, 34, 10**6).astype("f4")])
+    wide = x.astype(np.longdouble)
+    t, _, complement = (part.astype(np.longdouble) for part in parts(x))
+    truth = 2 / (np.exp(2 * wide) + 1)
+    assert np.abs(complement / truth - 1).max() <= (EXP + 1.9) * U
+    assert (np.abs(t - np.tanh(wide)) <= (EXP + 2) * U * truth + 0.51 * U).all()
+
+
+def test_the_start_is_as_near_the_closed_form_as_the_proof_assumes() -> None:
+    rng = np.random.default_rng(3)
+    delta = rng.choice([-1.0, 1.0], 3_000_000) * np.exp2(rng.uniform(-25, 0, 3_000_000))
+    m = np.where(
+        rng.random(len(delta)) < 0.5, np.abs(delta) ** 1.5 * np.exp2(rng.uniform(-8, 8, len(delta))), 0.0
+    ) + np.exp2(rng.uniform(-125, 4, len(delta)))
+    m32, delta32 = m.astype(np.float32), np.where(m > 2, np.abs(delta) * 16, delta).astype(np.float32)
+    y = np.empty_like(m32)
+    _starts(m32, delta32, y)
+    truth = closed_form(m32.astype(np.float64), delta32.astype(np.float64))
+    counted = truth > 1e-30
+    assert 1e-3 < np.abs(y / truth - 1)[counted].max() <= 0.003 < START
+
+
+def test_delta_is_rounded_once() -> None:
+    scale = np.concatenate([floats(0.7, 0.715), np.random.default_rng(4).uniform(0, 3, 10**6).astype(np.float32)])
+    got = np.empty_like(scale)
+    _deltas(scale, got)
+    truth = 2 * scale.astype(np.float64) ** 2 - 1  # exact: 49 bits at most, but for tiny scales
+    assert (np.abs(got - truth) <= U * np.abs(truth) * (1 + 1e-9)).all()
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_the_fma_of_numpy_rounds_once(kind: type) -> None:
+    """Against rational arithmetic: cancelling, far apart, halfway."""
+    from fractions import Fraction
+
+    rng = np.random.default_rng(5)
+    a, b = (rng.uniform(1, 2, 3000).astype(kind) for _ in range(2))
+    near = np.nextafter((-a * b).astype(kind), kind(0))
+    c = np.where(rng.random(3000) < 0.4, near, rng.normal(size=3000) * np.exp2(rng.uniform(-60, 60, 3000))).astype(kind)
+    halfway = kind(1 + 2.0**-12), kind(1 + 2.0**-12), kind(2.0**-60)
+    a[:1], b[:1], c[:1] = halfway
+    for x, y, z, found in zip(a, b, c, plain.fma(a, b, c), strict=True):
+        exact = Fraction(float(x)) * Fraction(float(y)) + Fraction(float(z))
+        off = abs(Fraction(float(found)) - exact)
+        for beside in (np.nextafter(found, kind(-np.inf)), np.nextafter(found, kind(np.inf))):
+            assert off <= abs(Fraction(float(beside)) - exact)
