@@ -140,7 +140,7 @@ def test_the_chart_is_held() -> None:
     def chart(m: Floats, delta: Floats) -> tuple[Floats, Floats, Floats]:
         return tuple(part.numpy() for part in mlp.chart(torch.from_numpy(m), torch.from_numpy(delta)))  # type: ignore[return-value]
 
-    assert list(pieces.charts(chart, GOOD.fold)) == []
+    assert list(pieces.charts(chart, GOOD.fold, GOOD.clamps)) == []
     for k in range(3):
         for factor in (1 - 1e-5, 1 + 1e-5):
 
@@ -149,7 +149,7 @@ def test_the_chart_is_held() -> None:
                 parts[k] = parts[k] * np.float32(factor)
                 return parts
 
-            assert f"the network's chart, {'uρb'[k]}" in next(pieces.charts(other, GOOD.fold))
+            assert f"the network's chart, {'uρb'[k]}" in next(pieces.charts(other, GOOD.fold, GOOD.clamps))
 
 
 def test_a_changed_program_fails_its_claims(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -169,12 +169,15 @@ def padded(found: Floats, values: Floats) -> Iterator[str]:
 def charts(
     chart: Callable[[Floats, Floats], tuple[Floats, Floats, Floats]],
     fold: Callable[[Floats, Floats], tuple[Floats, Floats, Floats]],
+    clamps: tuple[float, float],
 ) -> Iterator[str]:
     """Whether (m, δ) → (u, ρ, b) is the chart of the network, within what its roundings may move."""
     v, rho = (part.ravel() for part in np.meshgrid(np.linspace(0.0, 0.98, 50)[1:], np.linspace(0.0, 1.0, 41)))
     u = v * v
     root = np.sqrt(3.0 * u / (1.0 - u))
     loc, scale = (rho * root).astype(np.float32), np.sqrt((1.0 - rho) / (1.0 - u) / 2.0).astype(np.float32)
+    inside = (loc < clamps[0]) & (scale < clamps[1])  # beyond, the answer is 1
+    loc, scale, root = loc[inside], scale[inside], root[inside]
     m, _, delta = fold(loc, scale)
     # The float32 query is beside the point of the chart that it was made from.
     root = _root(loc.astype(np.float64), 2.0 * scale.astype(np.float64) ** 2 - 1.0, root)

@@ -98,7 +98,7 @@ PLAIN = Pieces(
 @cache
 def _pieces(network: bool) -> tuple[str, ...]:
     """What is broken of the pieces that know no table."""
-    chart = pieces.charts(_of_arrays(mlp.chart), EAGER.fold) if network else ()
+    chart = pieces.charts(_of_arrays(mlp.chart), EAGER.fold, _CLAMPS) if network else ()
     return (*pieces.of_equation(PLAIN), *pieces.of_equation(EAGER), *chart)
 
 
