@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from tablegen.verify import pieces, premises
 from tablegen.verify.cells import exact_delta
 from tablegen.verify.pieces import Floats, Pieces
 from tanhlut import mlp
-from tanhlut.grid import Bounds
+from tanhlut.grid import WHOLE_PLANE, Bounds
 
 GOOD = premises.EAGER
 ONE = np.float32(1.0)
@@ -92,7 +93,14 @@ def contained(loc: Floats, scale: Floats, bounds: Bounds = BOUNDS) -> Any:
 
 
 def test_bounds_are_held_exactly() -> None:
-    assert list(pieces.contains(contained, BOUNDS)) == []
+    for bounds in (
+        BOUNDS,
+        Bounds(3.1, 0.1, 1e300),
+        Bounds(1e300, 1e-300, 0.3),
+        Bounds(1e-30, 0.0, np.inf),
+        WHOLE_PLANE,
+    ):
+        assert list(pieces.contains(partial(contained, bounds=bounds), bounds)) == []
     others: list[Callable[[Floats, Floats], Any]] = [
         lambda loc, scale: contained(loc, scale) & (loc > -1),
         lambda loc, scale: (loc <= 3.0) & (scale >= np.float32(0.1)) & (scale <= 1.5),

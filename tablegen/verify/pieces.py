@@ -132,7 +132,8 @@ def _unfold(pieces: Pieces) -> Iterator[str]:
 def contains(contain: Callable[[Floats, Floats], Flags], bounds: tuple[float, float, float]) -> Iterator[str]:
     """Whether the queries inside `bounds` (loc_max, scale_min, scale_max) are those that the float32 numbers nearest
     to the bounds let in."""
-    loc_max, scale_min, scale_max = (np.float32(bound) for bound in bounds)
+    with np.errstate(over="ignore"):
+        loc_max, scale_min, scale_max = (np.float32(bound) for bound in bounds)
     some = np.array([0.0, 0.3, 1.0, 2.0, np.inf, np.nan, -1.0], np.float32)
     loc = np.concatenate([_around(loc_max), -_around(loc_max), some])
     scale = np.concatenate([_around(scale_min), _around(scale_max), some])
