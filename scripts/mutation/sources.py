@@ -252,6 +252,29 @@ MUTANTS: list[Mutant] = [
 
 # Why a survivor may live.
 EXPLAINED: dict[str, str] = {
+    "formula/element: s * (t - y)) → fma(s, t, m) - fma(s, y, m))": (
+        "both sums round by U·x at most, which together the analysis charges above the seam (3·U·x)"
+    ),
+    "formula/element: fma(slope * change, fma(-t, change, ONE), t), ONE), ZERO) → "
+    "fma(slope * change, fma(-t, change, ONE), t), ONE), -ONE)": (
+        "no step on the million points of tests/answers.py falls below 0: the least is 7e-44"
+    ),
+    "formula/element: at_least(fma(high - low, u, low), ZERO) → fma(high - low, u, low)": (
+        "no value on the million points of tests/answers.py falls below 0; rounding alone could, and it is charged"
+    ),
+    "formula/bits: fma(place, span, rest - whole) → fma(place, span, rest) - rest": (
+        "packing then finds that no table's index leads where it should, and torch operations serve, rightly"
+    ),
+    "formula/bits: integer(integer((entry >> CELL_SHIFT) & CELL_MASK) + integer(whole)) → "
+    "integer((entry >> CELL_SHIFT) & CELL_MASK)": (
+        "packing then finds that no table's index leads where it should, and torch operations serve, rightly"
+    ),
+    "formula/bits: position(at_most(m, last_loc) → position(m": (
+        "fold clamps m at 16, where the axes of the whole plane end; beyond narrower bounds the closed form answers"
+    ),
+    "packed: begin[lowest], end[lowest] = 0.0, 0.0 → pass": (
+        "below the first node each word names the first cell either way, and the weight is a quotient of its own"
+    ),
     "formula/element: near = x <= SEAM → near = x < SEAM": "SEAM itself may take either form: both are in bounds",
     "grid: right=True → right=False": "on a node the weight is 1 in the lower cell, not 0 in the upper: one value",
     "mlp: .clamp(max=1.0) → nothing": (
