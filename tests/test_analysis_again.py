@@ -26,6 +26,7 @@ from tanhlut.formula.coefficients import SEAM
 U = mpf(2) ** -24
 NODE, EXCESS = mpf("1.01"), mpf("5.6")
 CLAMPED = 2 * mpmath.exp(-32) + mpf("1e-16")  # 1 − tanh 16, and a little
+TANH_SEAM = mpmath.tanh(mpf(SEAM))
 
 
 @pytest.fixture(autouse=True)
@@ -193,8 +194,8 @@ def again(box: tuple[mpf, ...], low: mpf, high: mpf, slope: mpf, error: mpf) -> 
 
     near = far = mpf(0)
     if x0 <= SEAM:
-        t = min(t_high, mpf(halley.TANH_SEAM) + mpf("1e-7"))
-        gap = min(mpmath.atanh(t) - t, SEAM - mpf(halley.TANH_SEAM))
+        t = min(t_high, mpf(TANH_SEAM) + mpf("1e-7"))
+        gap = min(mpmath.atanh(t) - t, SEAM - mpf(TANH_SEAM))
         t_least = min(t_low, t)
         r = (mpmath.atanh(t_least) - t_least) / t_low if t_low > 0 else mpf(0)
         g, tau = (mpf("3.6") / (1 + r) + 3) * U * gap, half_ulp(t)
@@ -206,9 +207,9 @@ def again(box: tuple[mpf, ...], low: mpf, high: mpf, slope: mpf, error: mpf) -> 
         e_t = U + (g / t if t > 0 else mpf(0))
         near += big_s * step * relative(big_s, e_t, (g + tau) * (1 / (1 - t) + 1) + 3 * U)
     if x1 > SEAM:
-        s_far = min(big_s, 1 - mpf(halley.TANH_SEAM) ** 2)
+        s_far = min(big_s, 1 - mpf(TANH_SEAM) ** 2)
         per_a = s_far * amplify / a
-        t = max(t_low, mpf(halley.TANH_SEAM))
+        t = max(t_low, mpf(TANH_SEAM))
         tau = (1 - t) * 6 * U + U / 2
         far = tau * (1 + s * per_a) + 3 * U * max(x0, mpf(SEAM)) * per_a + 3 * U * h * per_a
         e_t, e_s = tau / t, 8 * U + tau

@@ -252,6 +252,9 @@ MUTANTS: list[Mutant] = [
 
 # Why a survivor may live.
 EXPLAINED: dict[str, str] = {
+    "verify/refined: np.where(last_row, exact.LOC_CLAMP, → np.where(last_row, boxes.m1,": (
+        "the axes of the whole plane end at 16, where fold clamps: one number"
+    ),
     "formula/element: s * (t - y)) → fma(s, t, m) - fma(s, y, m))": (
         "both sums round by U·x at most, which together the analysis charges above the seam (3·U·x)"
     ),
