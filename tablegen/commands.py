@@ -111,11 +111,12 @@ def _build(options: argparse.Namespace) -> int:
     bounds = Bounds(options.loc_max, options.scale_min, options.scale_max)
     check_request(bounds, options.tol)
     target = store.check_target(options.output)
-    table, found = build(
-        bounds, options.tol, options.solver, options.command_line, lambda line: complain(f"tablegen: {line}")
-    )
-    table = claims.certified(table)
-    data = store.image(table)
+    with interrupts.ending_the_process():
+        table, found = build(
+            bounds, options.tol, options.solver, options.command_line, lambda line: complain(f"tablegen: {line}")
+        )
+        table = claims.certified(table)
+        data = store.image(table)
     store.write(target, data)
     rows, columns = table.values.shape
     say(f"wrote   {plain(options.output)}")
@@ -133,9 +134,10 @@ def _distill(options: argparse.Namespace) -> int:
     distill.check_request(options.hidden, options.tol)
     target = store.check_target(options.output)
     table = ModeTable.load(options.file)
-    network, found = distill.distill(options.hidden, options.tol, options.seed, options.command_line)
-    table = claims.with_network(table, network)
-    data = store.image(table)
+    with interrupts.ending_the_process():
+        network, found = distill.distill(options.hidden, options.tol, options.seed, options.command_line)
+        table = claims.with_network(table, network)
+        data = store.image(table)
     store.write(target, data)
     say(f"wrote   {plain(options.output)}")
     say(f"network {'-'.join(map(str, network.widths))}, {network.parameters:,} parameters, {network.nbytes:,} bytes")
@@ -156,7 +158,7 @@ def _verify(options: argparse.Namespace) -> int:
     methods = [options.method] if options.method else list(claimed)
     proofs: list[dict[str, object]] = []
     complaints: list[str] = []
-    for result in claims.run(table, methods, options.paranoid):
+    for result in interrupts.each(claims.run(table, methods, options.paranoid)):
         if not proofs and options.plot is not None:
             error_map.picture(result, targets[options.plot])
         claim = claimed.get(result.method)

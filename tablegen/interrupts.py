@@ -1,4 +1,7 @@
-"""Ctrl-C where a library cannot bear a KeyboardInterrupt: it loses it, makes another error of it, or aborts in C++.
+"""Ctrl-C where a KeyboardInterrupt will not do: a library loses it, makes another error of it, or aborts in C++.
+
+Python ignores what is raised in a finaliser or in a callback of C, and long work is full of both: of 60 builds that
+were interrupted two went on to the end. So whatever only computes runs inside `ending_the_process`.
 
 Imports nothing heavy: it is there before torch is.
 """
@@ -9,6 +12,9 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -23,6 +29,17 @@ def ending_the_process() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, usual)
+
+
+def each(results: Iterator[T]) -> Iterator[T]:
+    """The results, each made inside `ending_the_process` and taken outside."""
+    while True:
+        with ending_the_process():
+            try:
+                result = next(results)
+            except StopIteration:
+                return
+        yield result
 
 
 def _end(*_: object) -> None:

@@ -1,7 +1,7 @@
 """A method as a self-contained ONNX graph: standard operators, table or network inside, any number of elements.
 
 torch traces the plain torch formulation (`tanhlut.eager`), so the graph is that formulation and no second one. It uses
-no operator that ONNX lacks, such as copysign: see `tanhlut.equation.unfold`.
+no operator that ONNX lacks, such as copysign: see `formula.tensors.signed`.
 """
 
 import json

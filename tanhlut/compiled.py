@@ -10,10 +10,14 @@ Whatever is wrong with the cache, kernels are compiled without it.
 import hashlib
 import logging
 import os
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import llvmlite
@@ -55,7 +59,11 @@ class Kernels:
         return decorate
 
     def build(self) -> None:
-        """Compile all functions, in the order of their definition, or load what was compiled before."""
+        """Compile all functions, in the order of their definition, or load what was compiled before. Ctrl-C waits."""
+        with _interrupts_afterwards():
+            self._build()
+
+    def _build(self) -> None:
         kept = cache.Cache(_digest(), _places())
         folder = kept.find()
         if folder is not None:
@@ -108,6 +116,23 @@ class Kernels:
 def entries(function: Any) -> tuple[Any, ...]:
     """The compiled functions themselves, by signature: without numba's check of the arguments, 80 ns a call."""
     return tuple(overload.entry_point for overload in function.overloads.values())
+
+
+@contextmanager
+def _interrupts_afterwards() -> Iterator[None]:
+    """SIGINT is heeded at the end: LLVM calls back into Python, where a KeyboardInterrupt would be lost."""
+    usual = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(usual):
+        yield
+        return
+    heard: list[tuple[int, FrameType | None]] = []
+    signal.signal(signal.SIGINT, lambda *signalled: heard.append(signalled))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+        if heard:
+            usual(*heard[0])
 
 
 def _keep(dispatcher: Any, folder: Path) -> None:

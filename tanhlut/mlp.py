@@ -48,7 +48,7 @@ class Chart(NamedTuple):
 
 
 def evaluate(m: Tensor, s: Tensor, delta: Tensor, layers: Layers) -> Tensor:
-    """The network's mode for folded 1-d arguments (`equation.fold`), ≥ 0 up to its error; exactly 1 when saturated."""
+    """The network's mode for folded 1-d arguments (`element.fold`), ≥ 0 up to its error; exactly 1 when saturated."""
     if not traced() and m.numel() > _BLOCK:
         blocks = zip(m.split(_BLOCK), s.split(_BLOCK), delta.split(_BLOCK), strict=True)
         return torch.cat([evaluate(*block, layers) for block in blocks])

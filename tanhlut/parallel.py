@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain, repeat
+from operator import attrgetter
 from queue import SimpleQueue
 
 import torch
@@ -102,10 +103,10 @@ class _Gate:
         self._as_parameter_ = _make()
         if not self._as_parameter_:
             raise MemoryError
+        self._end = partial(_free, self._as_parameter_)
         _acquire(self, 1)
 
-    def __del__(self) -> None:
-        _free(self)
+    __del__ = property(attrgetter("_end"))  # C alone: a Ctrl-C that is heard in a finaliser's Python code is lost
 
 
 class _Pool:

@@ -291,3 +291,30 @@ def test_a_file_that_becomes_a_fifo_between_look_and_open_is_not_waited_for(
         patch.setattr(os, "stat", lambda *_, **__: before)
         with pytest.raises(TableError, match="is not a regular file"):
             ModeTable.load(pipe)
+
+
+def test_an_interrupt_in_a_finaliser_ends_the_work(tmp_path: Path) -> None:
+    """Where Python ignores what its handler raises: each command that computes ends at once, and writes nothing."""
+    code = (
+        "import signal, sys\n"
+        "from tablegen import commands\n"
+        "class Finalised:\n"
+        "    def __del__(self): signal.raise_signal(signal.SIGINT)\n"
+        "def work(*_): Finalised(); print('went on')\n"
+        "def later(*_): yield work()\n"
+        "name, *arguments = sys.argv[1:]\n"
+        "owner, _, attribute = name.rpartition('.')\n"
+        "setattr(getattr(commands, owner) if owner else commands, attribute, later if owner == 'claims' else work)\n"
+        "from tablegen.__main__ import main\n"
+        "sys.exit(main(arguments))\n"
+    )
+    output = tmp_path / "out.h5"
+    for name, arguments in {
+        "build": ["build", "-o", str(output)],
+        "distill.distill": ["distill", DEFAULT, "-o", str(output)],
+        "claims.run": ["verify", DEFAULT, "--json", str(output)],
+    }.items():
+        done = subprocess.run([sys.executable, "-c", code, name, *arguments], capture_output=True, text=True)
+        assert (done.returncode, done.stdout) == (130, ""), (name, done.stderr)
+        assert done.stderr == "tablegen: interrupted\n"
+        assert not output.exists()

@@ -1,9 +1,11 @@
 """Compiled kernels on disk: whatever is wrong with them, a lookup answers, and the next process finds them mended."""
 
+import ctypes
 import errno
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -260,6 +262,30 @@ def test_an_interrupt_while_compiling_leaves_nothing(place: Path, monkeypatch: p
         with pytest.raises(KeyboardInterrupt):
             build()
     assert list(place.iterdir()) == []
+    assert build()[0].uncached is None
+
+
+def test_an_interrupt_where_llvm_calls_back_is_not_lost(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `tablegen build` lost one in 25, a KeyboardInterrupt in a callback of ctypes being ignored."""
+    fill = compiled.Kernels._fill
+
+    def called_back(self: compiled.Kernels, folder: Path | None) -> str | None:
+        def callback() -> None:
+            signal.raise_signal(signal.SIGINT)
+
+        ctypes.CFUNCTYPE(None)(callback)()
+        return fill(self, folder)
+
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(compiled.Kernels, "_fill", called_back)
+            with pytest.raises(KeyboardInterrupt):
+                build()
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, usual)
+    assert len(list(place.iterdir())) == 1  # what was compiled meanwhile serves the next
     assert build()[0].uncached is None
 
 

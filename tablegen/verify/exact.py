@@ -11,7 +11,7 @@ Rounding of the start: in torch operations, |log 3m| ≤ 70 (cubes are taken for
 ulp and two roundings is within 70/3·6·U = 140·U absolute, so w², and with it everything after, within 300·U < 2e-5
 relative. The compiled kernels take
 roots by one Newton step from a guess, 1/√x within 0.18 % and 1/∛x within 0.31 %: their start is within 0.29 % of the
-closed form (measured over 40 million points; tests/test_cpu.py repeats it). START covers both.
+closed form (measured over 40 million points; tests/test_parts.py repeats it). START covers both.
 """
 
 import math
