@@ -176,3 +176,10 @@ def test_a_changed_program_fails_its_claims(monkeypatch: pytest.MonkeyPatch) -> 
         assert "clipped to [0, 1]" in str(premises.broken(table, "refined"))
     finally:
         premises._pieces.cache_clear()
+
+
+def test_kernels_that_can_read_no_table_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torch operations would serve in their place, rightly and slowly."""
+    table = table_named("coarse")
+    monkeypatch.setattr(type(table), "packed", None)
+    assert "does not find the cells of the shipped table" in str(premises.broken(table, "bilinear"))

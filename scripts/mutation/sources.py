@@ -252,6 +252,7 @@ MUTANTS: list[Mutant] = [
 
 # Why a survivor may live.
 EXPLAINED: dict[str, str] = {
+    "file: network weights[0] larger by 0.0001": "the network is another and still within what the file claims: proven",
     "verify/refined: np.where(last_row, exact.LOC_CLAMP, → np.where(last_row, boxes.m1,": (
         "the axes of the whole plane end at 16, where fold clamps: one number"
     ),
@@ -264,13 +265,6 @@ EXPLAINED: dict[str, str] = {
     ),
     "formula/element: at_least(fma(high - low, u, low), ZERO) → fma(high - low, u, low)": (
         "no value on the million points of tests/answers.py falls below 0; rounding alone could, and it is charged"
-    ),
-    "formula/bits: fma(place, span, rest - whole) → fma(place, span, rest) - rest": (
-        "packing then finds that no table's index leads where it should, and torch operations serve, rightly"
-    ),
-    "formula/bits: integer(integer((entry >> CELL_SHIFT) & CELL_MASK) + integer(whole)) → "
-    "integer((entry >> CELL_SHIFT) & CELL_MASK)": (
-        "packing then finds that no table's index leads where it should, and torch operations serve, rightly"
     ),
     "formula/bits: position(at_most(m, last_loc) → position(m": (
         "fold clamps m at 16, where the axes of the whole plane end; beyond narrower bounds the closed form answers"

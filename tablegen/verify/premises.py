@@ -109,6 +109,8 @@ def _places(table: ModeTable) -> Iterator[str]:
     yield from pieces.contains(_of_arrays(table.bounds.contain), table.bounds)
     yield from pieces.locates("axis 'loc'", _of_arrays(grid.loc.locate), nodes["loc"])
     yield from pieces.locates("axis 'scale'", _of_arrays(grid.delta.locate), nodes["scale"])
+    if ModeTable.default().packed is None:
+        yield "the kernels' index does not find the cells of the shipped table"
     if packed is None:
         return
 
