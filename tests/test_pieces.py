@@ -13,7 +13,7 @@ from conftest import table_named
 from tablegen.verify import pieces, premises
 from tablegen.verify.cells import exact_delta
 from tablegen.verify.pieces import Floats, Pieces
-from tanhlut import mlp
+from tanhlut import ModeTable, mlp
 from tanhlut.grid import WHOLE_PLANE, Bounds
 
 GOOD = premises.EAGER
@@ -181,5 +181,5 @@ def test_a_changed_program_fails_its_claims(monkeypatch: pytest.MonkeyPatch) -> 
 def test_kernels_that_can_read_no_table_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Torch operations would serve in their place, rightly and slowly."""
     table = table_named("coarse")
-    monkeypatch.setattr(type(table), "packed", None)
+    monkeypatch.setitem(ModeTable.default().__dict__, "packed", None)
     assert "does not find the cells of the shipped table" in str(premises.broken(table, "bilinear"))
