@@ -6,20 +6,14 @@ from typing import Any, cast
 
 from tqdm import tqdm
 
-from tablegen.verify import (
-    NetworkVerification,
-    Verification,
-    branch_and_bound,
-    interpolation,
-    verify,
-    verify_network,
-)
+from tablegen.verify.network import NetworkVerification, branch_and_bound, verify_network
+from tablegen.verify.prove import Verification, interpolation, verify
 from tanhlut import __version__
+from tanhlut.file.network import Network
+from tanhlut.file.network import missing as no_network
+from tanhlut.file.schema import Certificate
+from tanhlut.file.table import ModeTable
 from tanhlut.methods import NETWORK_METHODS, Method
-from tanhlut.network import Network
-from tanhlut.network import missing as no_network
-from tanhlut.schema import Certificate
-from tanhlut.table import ModeTable
 
 OF_TABLE: tuple[Method, ...] = ("bilinear", "refined")
 VERIFIED: tuple[Method, ...] = (*OF_TABLE, *NETWORK_METHODS)

@@ -5,14 +5,17 @@ import shlex
 import time
 from pathlib import Path
 
-from tablegen import claims, distill, error_map, interrupts, onnx_graph, pictures, report, store
-from tablegen.build import COARSEST_TOLERANCE, FINEST_TOLERANCE, build, check_request
-from tablegen.distill import HIDDEN
-from tablegen.distill import TOLERANCE as NETWORK_TOLERANCE
+from tablegen import claims, interrupts, store
+from tablegen.export import onnx_graph
+from tablegen.make import distill
+from tablegen.make.build import COARSEST_TOLERANCE, FINEST_TOLERANCE, build, check_request
+from tablegen.make.distill import HIDDEN
+from tablegen.make.distill import TOLERANCE as NETWORK_TOLERANCE
+from tablegen.show import error_map, pictures, report
 from tanhlut.errors import plain, require
-from tanhlut.grid import Bounds
+from tanhlut.file.axes import Bounds
+from tanhlut.file.table import ModeTable
 from tanhlut.methods import METHODS, NETWORK_METHODS
-from tanhlut.table import ModeTable
 from tanhlut.terminal import Parser, complain, say
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from tanhlut import reader, schema
 from tanhlut.errors import TableError
-from tanhlut.network import Network
-from tanhlut.table import ModeTable
+from tanhlut.file import reader, schema
+from tanhlut.file.network import Network
+from tanhlut.file.table import ModeTable
 
 _PREFIX, _SUFFIX = ".tablegen-", ".partial"
 _A_DAY = 86_400.0  # seconds; a write takes a few

@@ -10,14 +10,15 @@
 TorchRL, Stable-Baselines3, rsl_rl and Pyro.
 """
 
-from tanhlut.backends import backends, warmup
-from tanhlut.certificate import certify
-from tanhlut.distribution import TanhNormal
+from tanhlut.distributions.recognise import mode_of
+from tanhlut.distributions.tanh_normal import TanhNormal
 from tanhlut.errors import MissingExtraError, TableError
-from tanhlut.lookup import ModeLookup, is_bimodal, mode, pre_tanh_mode
-from tanhlut.recognise import mode_of
+from tanhlut.file.table import ModeTable
+from tanhlut.lookup import is_bimodal, mode, pre_tanh_mode
+from tanhlut.module import ModeLookup
+from tanhlut.proof import certify
 from tanhlut.solver import solve_mode
-from tanhlut.table import ModeTable
+from tanhlut.status import backends, warmup
 
 __version__ = "0.1.0"
 

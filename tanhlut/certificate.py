@@ -1,4 +1,4 @@
-"""`certify`: a proven bound of |value − mode| for any value from anywhere, by a sign change of the equation.
+"""A proven enclosure of the mode, by a sign change of the equation: `tanhlut.certify` measures the distance to it.
 
 In y = tanh x the equation x = m + s·tanh x of `equation` reads
 
@@ -9,19 +9,15 @@ m > 0, and in the limit m → 0+ too. Hence, whoever proposed them,
 
     G(lo) < 0  proves  lo < y*,        G(hi) > 0  proves  y* < hi,
 
-at the cusp and at the jump like anywhere else. `enclose` finds such a pair a few ulp apart; `certify` measures the
-distance to it. A sign counts only if |G| exceeds the bound of its own rounding error that is computed beside it.
+at the cusp and at the jump like anywhere else. `enclose` finds such a pair a few ulp apart. A sign counts only if |G|
+exceeds the bound of its own rounding error that is computed beside it.
 
 Assumed: IEEE float64 with rounding to nearest, and torch.log within 2 ulp (measured: 0.5). Every other operation
 here is correctly rounded. tanh, sqrt and log only propose starting points; nothing depends on their accuracy.
 """
 
-from typing import Any
-
 import torch
 from torch import Tensor
-
-from tanhlut.arrays import ArrayLike, unify_for_proof
 
 _U = 2.0**-53  # unit roundoff of float64
 _TINY = 2.0**-1060  # more than all underflow errors of a residual together: each of about 40 is at most 2^-1074
@@ -41,33 +37,6 @@ EXCESS_ERROR = 2.0
 _CENTRES = ((0.5, 0.04930614433405485), (0.8125, 0.3218417706591822))  # (c, A(c))
 _LOG_FROM = 0.9375
 _LEVELS = 16  # of A(t)'s continued fraction; truncation at t = 0.53 below 1e-17 relative (mpmath)
-
-
-@torch.no_grad()
-def certify(loc: ArrayLike, scale: ArrayLike, value: ArrayLike) -> Any:
-    """A rigorous upper bound of |value − mode(loc, scale)|, the mode being that for bounds (−1, 1).
-
-    Args:
-        loc, scale: as for `tanhlut.mode`; the numbers given are taken as exact. The sign bit of loc says which of two
-            tied peaks is meant at loc = ±0.0.
-        value: the answer to judge, of the same kind: any number, also on the wrong side or outside [−1, 1].
-
-    Returns:
-        The bound, in float64 whatever the arguments' dtype; torch for torch, NumPy for NumPy, float for floats. On
-        2 million values measured, it exceeds the true distance by at most 14·2^-53·|mode|: a ratio below 2.5 for
-        whatever is wrong by more than 8.3e-16·|mode|, below 1.2 from 1e-14·|mode| on. NaN where an argument is NaN or
-        scale < 0.
-
-    Raises:
-        TypeError, ValueError: as `tanhlut.mode` does for kinds, dtypes, shapes and devices; ValueError for tensors on
-            device meta.
-    """
-    (loc_, scale_, value_), restore = unify_for_proof(loc, scale, value)
-    low, high = enclose_mode(loc_.abs(), scale_)
-    folded = value_ * torch.copysign(torch.ones_like(loc_), loc_)
-    # One rounding each of the difference and of the product: 4 units of _U cover them.
-    distance = torch.maximum(folded - low, high - folded) * (1.0 + 4.0 * _U)
-    return restore(distance)
 
 
 def enclose_mode(loc: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,7 +3,7 @@
     bilinear      the table's four corners, interpolated                 error: the table's tolerance
     refined       bilinear, then Halley                                  as good as exact
     exact         closed-form start, then Halley; no table               as good as exact, for any (loc, scale)
-    mlp           the distilled network (tanhlut.mlp); no gather         error: the network's tolerance
+    mlp           the distilled network (tanhlut.compute.mlp); no gather         error: the network's tolerance
     mlp_refined   mlp, then Halley                                       as good as exact
 
 Halley steps are fixed in number, so the cost is the same everywhere. Worst start, over the plane, in relative error:
@@ -32,7 +32,7 @@ def steps(method: int, bounded: bool) -> int:
 
 
 # No float32 answer of the method "exact", for any loc and any scale > 0, is further than this from the mode:
-# proven by tablegen.verify.exact over the whole half-plane, which tests/test_verify.py repeats.
+# proven by tablegen.verify.exact over the whole half-plane, which tests/verify/test_verify.py repeats.
 EXACT_BOUND = 4.2e-7
 
 

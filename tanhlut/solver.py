@@ -18,9 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tanhlut import equation
 from tanhlut.arrays import check_choice, unify_for_proof
-from tanhlut.formula import tensors
+from tanhlut.formula import equation, tensors
 
 Solver = Literal["adam", "newton"]
 Array = TypeVar("Array", Tensor, NDArray[np.float64])

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from tablegen import store
-from tablegen.build import build
+from tablegen.make.build import build
 from tanhlut import ModeTable
-from tanhlut.grid import WHOLE_PLANE, Bounds
+from tanhlut.file.axes import WHOLE_PLANE, Bounds
 
 NARROW = Bounds(3.0, 0.1, 1.5)
 

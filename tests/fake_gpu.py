@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 from triton.backends.compiler import GPUTarget
 from triton.compiler.compiler import CompiledKernel
 
-from tanhlut.gpu_kernel import aligned_kernel, any_kernel
+from tanhlut.compute.gpu_kernel import aligned_kernel, any_kernel
 
 
 class Launch(NamedTuple):

@@ -14,15 +14,16 @@ import torch
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tablegen import claims, layout
+from tablegen import claims
+from tablegen.make import layout
 from tablegen.verify.cells import exact_delta
 from tablegen.verify.witness import backends, errors
 from tanhlut import ModeTable
 from tanhlut.certificate import enclose_mode
-from tanhlut.grid import Bounds
+from tanhlut.file.axes import Bounds
+from tanhlut.file.network import Network
+from tanhlut.file.schema import Certificate
 from tanhlut.methods import METHODS
-from tanhlut.network import Network
-from tanhlut.schema import Certificate
 
 Array = NDArray[np.float64]
 CUSP = 0.5**0.5

@@ -13,7 +13,8 @@ import triton
 
 import fake_gpu
 from conftest import table_named
-from tanhlut import ModeTable, backends, dispatch, gpu, mode, warmup
+from tanhlut import ModeTable, backends, mode, warmup
+from tanhlut.compute import available, gpu
 from tanhlut.methods import COMPILED
 
 DTYPES = [torch.float32, torch.bfloat16, torch.float16]
@@ -25,7 +26,7 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> Iterator[fake_gpu.Driver]:
     """Its current device is one that nothing has seen before."""
     driver = fake_gpu.Driver(next(_devices))
     fake_gpu.install(driver, monkeypatch)
-    dispatch.gpu_missing.cache_clear()
+    available.gpu_missing.cache_clear()
     with fake_gpu.Cuda(driver):
         yield driver
 
@@ -38,7 +39,7 @@ def arguments(
 
 
 def test_a_call_on_another_device_leaves_the_cpu_kernels_alone(driver: fake_gpu.Driver) -> None:
-    assert "tanhlut.cpu" not in sys.modules
+    assert "tanhlut.compute.cpu" not in sys.modules
     loc, scale = arguments()
     assert torch.equal(mode(loc, scale), loc + 2 * scale)
     mode(loc.double(), scale.double())
@@ -46,7 +47,7 @@ def test_a_call_on_another_device_leaves_the_cpu_kernels_alone(driver: fake_gpu.
     for backend in ("auto", "gpu"):
         mode(loc, 0.5, backend=backend)
     assert len([launch for launch in driver.launches if launch.grid == (1, 1, 1)]) == 4  # one of them to try it out
-    assert "tanhlut.cpu" not in sys.modules
+    assert "tanhlut.compute.cpu" not in sys.modules
 
 
 @pytest.mark.parametrize("method", COMPILED)
@@ -96,7 +97,7 @@ def test_more_than_two_to_the_31_elements(driver: fake_gpu.Driver, tmp_path: Pat
     """No kernel of their own, and no index that overflows. The tensors are holes in files."""
     warmup()
     here = torch.device("cuda", driver.current)
-    assert dispatch.gpu_failure(here, torch.float16) is None  # else torch operations would want the memory
+    assert available.gpu_failure(here, torch.float16) is None  # else torch operations would want the memory
     loaded, n = driver.loaded, (1 << 31) + 16
     tensors = []
     for name in ("loc", "scale", "out"):
@@ -259,9 +260,9 @@ def test_a_device_without_bfloat16_computes_it_in_float32(driver: fake_gpu.Drive
 
 def test_a_triton_that_cannot_be_imported(driver: fake_gpu.Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     loc, scale = arguments()
-    monkeypatch.setitem(sys.modules, "tanhlut.gpu", None)
-    monkeypatch.delattr(sys.modules["tanhlut"], "gpu")
-    dispatch.gpu_missing.cache_clear()
+    monkeypatch.setitem(sys.modules, "tanhlut.compute.gpu", None)
+    monkeypatch.delattr(sys.modules["tanhlut.compute"], "gpu")
+    available.gpu_missing.cache_clear()
     assert torch.equal(mode(loc, scale).cpu(), mode(loc.cpu(), scale.cpu(), backend="eager"))
     with pytest.raises(ImportError, match=r"pip install 'tanhlut\[gpu\]'"):
         mode(loc, scale, backend="gpu")

@@ -9,7 +9,8 @@ from flint import arb, ctx
 from numpy.typing import NDArray
 
 from tanhlut import certificate
-from tanhlut.certificate import certify, enclose_mode, excess, gap
+from tanhlut.certificate import enclose_mode, excess, gap
+from tanhlut.proof import certify
 
 Array = NDArray[np.float64]
 U = 2.0**-53

@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+from edits import edit
 from tablegen import store
 from tablegen.__main__ import main as tablegen
-from tablegen.build import Found
+from tablegen.make.build import Found
 from tanhlut import ModeTable, TableError
 from tanhlut.__main__ import main
 from tanhlut.errors import LONGEST, plain
-from test_table import edit
 
 DEFAULT = str(Path(__file__).parent.parent / "data" / "default.h5")
 HOSTILE = "\x1b[2J\r\n\x07\x9b31m\u202e\u2028"  # clears a screen, starts a line, rings, colours, reverses
@@ -241,7 +241,7 @@ def test_names_of_files_are_printed_plainly(
         assert message.count("\n") == 1
     assert main([name, "1"]) == 2
     check_plain(capsys.readouterr().err)
-    monkeypatch.setattr("tablegen.onnx_graph.model", lambda *_: b"graph")
+    monkeypatch.setattr("tablegen.export.onnx_graph.model", lambda *_: b"graph")
     assert tablegen(["export", DEFAULT, "-o", name]) == 0
     check_plain(capsys.readouterr().out)
     assert Path(name).read_bytes() == b"graph"

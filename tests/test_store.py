@@ -249,7 +249,7 @@ def test_whatever_fails_the_file_is_whole_and_nothing_is_left(
 def test_a_full_disk_is_one_line_that_names_the_file(
     out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("tablegen.onnx_graph.model", lambda *_: b"new" * 9999)
+    monkeypatch.setattr("tablegen.export.onnx_graph.model", lambda *_: b"new" * 9999)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
     try:

@@ -100,8 +100,14 @@ def _torchrl(sample: Sample) -> Iterator[Contender]:
             yield Contender(name, "tensor", None, note=f"missing: {error}; pip install 'tanhlut[bench]'")
         return
     loc, scale, _ = sample
-    yield Contender(names[0], "tensor", lambda: TanhNormal(loc[:, None], scale[:, None]).get_mode())
-    yield Contender(names[1], "tensor", lambda: TanhNormal(loc[:, None], scale[:, None]).deterministic_sample)
+
+    def distribution() -> Any:
+        """As TorchRL leaves torch's default; other libraries that were imported may have set it otherwise."""
+        torch.distributions.Distribution.set_default_validate_args(False)
+        return TanhNormal(loc[:, None], scale[:, None])
+
+    yield Contender(names[0], "tensor", lambda: distribution().get_mode())
+    yield Contender(names[1], "tensor", lambda: distribution().deterministic_sample)
 
 
 def _scipy(sample: Sample) -> Iterator[Contender]:

@@ -56,7 +56,7 @@ def sizes() -> dict[str, dict[str, Any]]:
         try:
             import onnx
 
-            from tablegen import onnx_graph
+            from tablegen.export import onnx_graph
 
             data = onnx_graph.model(table, method)
             found[method] |= {"onnx nodes": len(onnx.load_from_string(data).graph.node), "onnx bytes": len(data)}
@@ -93,7 +93,7 @@ def _compiled(method: Method) -> Any:
 def _session(method: Method) -> Any:
     import onnxruntime
 
-    from tablegen import onnx_graph
+    from tablegen.export import onnx_graph
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()

@@ -12,7 +12,8 @@ import numpy as np
 
 from fuzzing import content, damage, forgery, structure
 from fuzzing.content import Base, Content
-from tanhlut import ModeTable, schema
+from tanhlut import ModeTable
+from tanhlut.file import schema
 
 # What h5py raises on an edit that cannot be made: the file stays as it was until then.
 _IMPOSSIBLE = (ValueError, KeyError, TypeError, RuntimeError, OSError, AttributeError)

@@ -1,4 +1,4 @@
-"""What a file says, in one comparable value, computed without `tanhlut.schema`; and the files that are mutated."""
+"""What a file says, in one comparable value, computed without `tanhlut.file.schema`; and the files that are mutated."""
 
 import hashlib
 from collections.abc import Mapping
@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from tablegen import store
-from tanhlut import ModeTable, schema
-from tanhlut.network import Network
+from tanhlut import ModeTable
+from tanhlut.file import schema
+from tanhlut.file.network import Network
 
 
 class Content(NamedTuple):

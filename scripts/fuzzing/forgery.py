@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from fuzzing import content
-from tanhlut import schema
+from tanhlut.file import schema
 
 Forgery = Callable[[np.random.Generator, h5py.File], None]
 ODD = (np.nan, np.inf, -np.inf, -0.0, 0.0, 1.0, -1.0, 2.0, 1e-30, 5e-324, 1e-45, 1e30, 1.5, 0.5)

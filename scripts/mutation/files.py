@@ -8,7 +8,7 @@ import numpy as np
 
 from tablegen import store
 from tanhlut import ModeTable, TableError
-from tanhlut.network import Network
+from tanhlut.file.network import Network
 
 
 class Forged(NamedTuple):

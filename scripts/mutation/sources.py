@@ -80,9 +80,12 @@ MUTANTS: list[Mutant] = [
         ("weight + ((delta - delta) + (m - m))", "weight"),
     ),
     *_program(
-        "formula/tensors",
+        "formula/excess",
         ("(0.7071067690849304, 1.210161710447897e-08)", "(0.7071067690849304, 1.210161710447898e-08)"),
         ("return 2.0 * ((scale - high) - low) * ((scale + high) + low)", "return 2.0 * scale * scale - 1.0"),
+    ),
+    *_program(
+        "formula/tensors",
         ("negative = (loc < 0.0) | (1.0 / loc < 0.0)", "negative = loc < 0.0"),
         ("torch.exp(-2.0 * x)", "torch.exp(-2.0 * x) * 1.000001"),
         ("(-1.0 / 3.0)", "(-0.999 / 3.0)"),
@@ -94,21 +97,24 @@ MUTANTS: list[Mutant] = [
         ("return max(STEPS) if bounded else STEPS[method]", "return STEPS[method]"),
     ),
     *_program(
-        "eager",
+        "compute/eager",
         ("y.clamp(0.0, 1.0)", "y"),
         ("y, _exact(m, s, delta))", "y, y)"),
         ("(text is tensors.DOUBLE)", "-1"),
     ),
     *_program(
-        "grid",
+        "compute/grid",
         ("x = torch.minimum(torch.maximum(x, self.origin.select(0, 0)), self.end)", "pass"),
         ("x = torch.minimum(torch.maximum(x, self.origin.select(0, 0)), self.end)", "x = torch.minimum(x, self.end)"),
         ("per_width = 1.0 / (fine[1:] - fine[:-1])", "per_width = 1.0001 / (fine[1:] - fine[:-1])"),
         ("(corner + 1, m)", "(corner, m)"),
         ("return low + (high - low) * u", "return low + (high - low) * v"),
+        ("right=True", "right=False"),
+    ),
+    *_program(
+        "file/axes",
         ("(loc.abs() <= self.loc_max)", "(loc <= self.loc_max)"),
         ("(scale <= self.scale_max)", "(scale <= 2.0 * self.scale_max)"),
-        ("right=True", "right=False"),
     ),
     *_program(
         "formula/coefficients",
@@ -132,7 +138,7 @@ MUTANTS: list[Mutant] = [
         ("    16.0,\n    3.0,", "    16.0,\n    2.0,"),
     ),
     *_program(
-        "cpu",
+        "compute/cpu",
         ("steps = STEPS[EXACT] if bounded else STEPS[method]", "steps = STEPS[method]"),
         ("corner[i] = line * row + column", "corner[i] = line * row + column + 1"),
         ("(abs(mu) <= loc_max) & ", ""),
@@ -144,17 +150,17 @@ MUTANTS: list[Mutant] = [
         ),
     ),
     *_program(
-        "packed",
+        "file/packed",
         ('np.pad(values, 1, mode="edge")', 'np.pad(values, 1, mode="constant")'),
         ("np.array([loc[1], loc[-1], delta[0], delta[-1]]", "np.array([loc[2], loc[-1], delta[0], delta[-1]]"),
         ("begin[lowest], end[lowest] = 0.0, 0.0", "pass"),
     ),
     *_program(
-        "mlp",
+        "compute/mlp",
         ("ROOT_STEPS = {torch.float32: 4,", "ROOT_STEPS = {torch.float32: 3,"),
         ("square / (3.0 + square)", "square / (3.0001 + square)"),
         ("a = z if k == last else z / torch.sqrt(1.0 + z * z)", "a = z if k == last else torch.tanh(z)"),
-        ("y = at.base * (1.0 + forward(at.u, at.rho, layers))", "y = at.base"),
+        ("y = at.base * (1.0 + forward(at.u, at.rho, network))", "y = at.base"),
         ("return torch.where(saturated & (y == y), 1.0, y)", "return torch.where(saturated, 1.0, y)"),
         ("torch.where(x == 0.0, 0.0, m / x)", "(m / x)"),
         (".clamp(max=1.0)", ""),
@@ -177,6 +183,7 @@ MUTANTS: list[Mutant] = [
         ("* stretch", ""),
         ("return np.asarray(total + flushed + TINY)", "return np.asarray(total)"),
         ("CLAMPED = 2.0 * ", "CLAMPED = 0.0 * "),
+        ("DELTA_BELOW, DELTA_ABOVE = -3.4e-8", "DELTA_BELOW, DELTA_ABOVE = -3.4e-6"),
         ("np.where(np.isnan(gain), np.inf, gain)", "np.where(np.isnan(gain), 0.0, gain)"),
     ),
     *_analysis(
@@ -206,17 +213,16 @@ MUTANTS: list[Mutant] = [
         ("START = 0.004", "START = 0.002"),
         ('range(STEPS[COMPILED.index("exact")])', "range(1)"),
         ("* (1.0 - START)", ""),
-        ("DELTA_BELOW, DELTA_ABOVE = -3.4e-8", "DELTA_BELOW, DELTA_ABOVE = -3.4e-6"),
     ),
     *_analysis(
         "verify/refined",
         ("near = (EXCESS + 2.0 * NODE) * U", "near = 0.0"),
-        ("interpolation + added[parent]", "interpolation"),
+        (" + added[parent])", ")"),
         ("/ MARGIN, error)", ", error)"),
         ("np.where(last_row, exact.LOC_CLAMP, ", "np.where(last_row, boxes.m1, "),
     ),
     *_analysis(
-        "verify/verify",
+        "verify/prove",
         ("np.where(last_row, 1.0 - y.y10[0], 0.0) + ", ""),
         ("return np.asarray(rounding + rise + CLAMPED)", "return np.asarray(rounding)"),
         ("* (1.0 + SLACK)\n    return Inter", "\n    return Inter"),
@@ -269,12 +275,14 @@ EXPLAINED: dict[str, str] = {
     "formula/bits: position(at_most(m, last_loc) → position(m": (
         "fold clamps m at 16, where the axes of the whole plane end; beyond narrower bounds the closed form answers"
     ),
-    "packed: begin[lowest], end[lowest] = 0.0, 0.0 → pass": (
+    "file/packed: begin[lowest], end[lowest] = 0.0, 0.0 → pass": (
         "below the first node each word names the first cell either way, and the weight is a quotient of its own"
     ),
     "formula/element: near = x <= SEAM → near = x < SEAM": "SEAM itself may take either form: both are in bounds",
-    "grid: right=True → right=False": "on a node the weight is 1 in the lower cell, not 0 in the upper: one value",
-    "mlp: .clamp(max=1.0) → nothing": (
+    "compute/grid: right=True → right=False": (
+        "on a node the weight is 1 in the lower cell, not 0 in the upper: one value"
+    ),
+    "compute/mlp: .clamp(max=1.0) → nothing": (
         "m/X came out above 1 in none of 12 million queries; only rounding could lead there, and it is charged"
     ),
 }

@@ -16,12 +16,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tablegen.verify.boxes import SLACK, Array, Boxes, Corners, corners, curvature, grid_corners, mode_at, slope_minimum
-from tablegen.verify.rounding import U, Widths
-
-Indices = NDArray[np.intp]
+from tablegen.verify.cells import Cells
+from tablegen.verify.refine import Flags, Indices, largest, quarter_until
+from tablegen.verify.rounding import U
 
 # Boxes are halved until none exceeds the largest error seen by more than this factor, or the rounds are spent.
 CLOSE_ENOUGH = 1.004
@@ -29,52 +28,6 @@ _ROUNDS = 14
 LOOSE = 2.0**-48  # L costs 9 roundings of numbers ≤ its largest corner value, a difference with it one more: 2^-49.6
 _MOST_BOXES = 4_000_000  # halved ones, beyond the cells themselves
 _NEGLIGIBLE = U / 64.0  # nor are boxes halved that are off by less than this, which rounding drowns
-_KEPT = 64  # candidates for the witness kept in each round
-
-
-class Cells(NamedTuple):
-    """The part of a table that lookups use: cells clipped to its bounds, and exact numbers for its nodes.
-
-    Attributes:
-        m, delta: all nodes of the table, float64, taken as exact.
-        values: stored values, float64.
-        m_edges, d_edges: the ends of the clipped cells, increasing.
-        row, column: for each clipped interval of m_edges, d_edges the table's cell that it lies in.
-    """
-
-    m: Array
-    delta: Array
-    values: Array
-    m_edges: Array
-    d_edges: Array
-    row: Indices
-    column: Indices
-
-    def corner_values(self, row: Indices, column: Indices) -> tuple[Array, Array, Array, Array]:
-        """Stored v00, v01, v10, v11 of the given cells."""
-        v = self.values
-        return v[row, column], v[row, column + 1], v[row + 1, column], v[row + 1, column + 1]
-
-    def widths(self, row: Indices, column: Indices) -> Widths:
-        """Of the given cells."""
-        m0, m1, d0, d1 = self.m[row], self.m[row + 1], self.delta[column], self.delta[column + 1]
-        return Widths(m1 - m0, d1 - d0, m1, np.maximum(np.abs(d0), np.abs(d1)))
-
-    def interpolant(self, m: Array, delta: Array, row: Indices, column: Indices) -> Array:
-        """The bilinear interpolant of the given cells at points in them, in float64."""
-        u = (m - self.m[row]) / (self.m[row + 1] - self.m[row])
-        v = (delta - self.delta[column]) / (self.delta[column + 1] - self.delta[column])
-        v00, v01, v10, v11 = self.corner_values(row, column)
-        low, high = v00 + (v01 - v00) * v, v10 + (v11 - v10) * v
-        return np.asarray(low + (high - low) * u)
-
-
-class Seen(NamedTuple):
-    """Errors |L − y| of at least `seen` at points (m, delta)."""
-
-    seen: Array
-    m: Array
-    delta: Array
 
 
 class Verdict(NamedTuple):
@@ -134,50 +87,43 @@ def _sags(width: Array, bend: Array) -> Array:
 
 def bound(cells: Cells, progress: Callable[[int], None] = lambda boxes: None) -> Outcome:
     """Bounds of every cell; the largest within a factor CLOSE_ENOUGH of an error that occurs, where rounds suffice."""
-    boxes, y = grid_corners(cells.m_edges, cells.d_edges)
-    columns = len(cells.column)
-    parent = np.arange(len(boxes.m0))
-    slope = slope_minimum(boxes, y)
-    found = judge(cells, boxes, y, slope, cells.row[parent // columns], cells.column[parent % columns])
-    first = (boxes, y, slope)
-    low, high = found.low.copy(), found.high.copy()
+    first, y = grid_corners(cells.m_edges, cells.d_edges)
+    slope = slope_minimum(first, y)
+    at = _cells_at(cells, np.arange(len(first.m0)))
+    found = judge(cells, first, y, slope, *at)
+    own = found
     # Interpolation is best at the nodes; the middles of the cells say at once which of them matter.
-    kept = [_largest(*found[2:]), _middles(cells, boxes, cells.row[parent // columns], cells.column[parent % columns])]
-    seen, examined = max(float(part.seen.max()) for part in kept), len(parent)
-    progress(examined)
-    for _ in range(_ROUNDS):
-        settled = max(CLOSE_ENOUGH * seen, _NEGLIGIBLE)
-        open_ = np.flatnonzero(~(np.maximum(-found.low, found.high) <= settled))
-        if not len(open_) or examined - len(low) + 4 * len(open_) > _MOST_BOXES:
-            break
-        boxes, parent = boxes.take(open_).quarters(), np.tile(parent[open_], 4)
-        y = corners(boxes)
-        cell = (cells.row[parent // columns], cells.column[parent % columns])
-        found = judge(cells, boxes, y, slope_minimum(boxes, y), *cell)
-        tighter_low, tighter_high = np.full(len(low), np.inf), np.full(len(high), -np.inf)
-        np.minimum.at(tighter_low, parent, found.low)
-        np.maximum.at(tighter_high, parent, found.high)
-        # Only the halved part of a cell got new bounds; a cell's own hold the largest over its parts, so keep those of
-        # the parts left alone: they were at most `settled`.
-        halved = np.unique(parent)
-        low[halved] = np.maximum(low[halved], np.minimum(tighter_low[halved], -settled))
-        high[halved] = np.minimum(high[halved], np.maximum(tighter_high[halved], settled))
-        seen = max(seen, float(found.seen.max()))
-        kept.append(_largest(*found[2:]))
-        examined += len(parent)
-        progress(len(parent))
-    _, m, delta = (np.concatenate(parts) for parts in zip(*kept, strict=True))
-    return Outcome(first[0], first[1], first[2], low, high, seen, m, delta, examined)
+    kept = [largest(*found[2:]), _middles(cells, first, *at)]
+    low, high = np.full(len(first.m0), np.inf), np.full(len(first.m0), -np.inf)
+
+    def open_(boxes: Boxes, parent: Indices) -> Flags:
+        nonlocal found
+        if boxes is not first:
+            ends = corners(boxes)
+            found = judge(cells, boxes, ends, slope_minimum(boxes, ends), *_cells_at(cells, parent))
+            kept.append(largest(*found[2:]))
+        seen = max(float(part[0].max()) for part in kept)
+        return np.asarray(~(np.maximum(-found.low, found.high) <= max(CLOSE_ENOUGH * seen, _NEGLIGIBLE)))
+
+    def keep(parent: Indices, done: Flags) -> None:
+        np.minimum.at(low, parent, found.low[done])
+        np.maximum.at(high, parent, found.high[done])
+
+    examined = quarter_until(first, np.arange(len(low)), open_, keep, _ROUNDS, _MOST_BOXES + len(low), progress)
+    seen, m, delta = (np.concatenate(parts) for parts in zip(*kept, strict=True))
+    low, high = np.maximum(low, own.low), np.minimum(high, own.high)
+    return Outcome(first, y, slope, low, high, float(seen.max()), m, delta, examined)
 
 
-def _middles(cells: Cells, boxes: Boxes, row: Indices, column: Indices) -> Seen:
+def _cells_at(cells: Cells, number: Indices) -> tuple[Indices, Indices]:
+    """(row, column) of clipped cells, counted m-major."""
+    columns = len(cells.column)
+    return cells.row[number // columns], cells.column[number % columns]
+
+
+def _middles(cells: Cells, boxes: Boxes, row: Indices, column: Indices) -> tuple[Array, ...]:
     """The largest errors at the middles of the boxes."""
     m, delta = 0.5 * (boxes.m0 + boxes.m1), 0.5 * (boxes.d0 + boxes.d1)
     y_low, y_high = mode_at(m, delta)
     at = cells.interpolant(m, delta, row, column)
-    return _largest(np.maximum(at - y_high, y_low - at) - LOOSE, m, delta)
-
-
-def _largest(seen: Array, m: Array, delta: Array) -> Seen:
-    chosen = np.argsort(-seen)[:_KEPT]
-    return Seen(seen[chosen], m[chosen], delta[chosen])
+    return largest(np.maximum(at - y_high, y_low - at) - LOOSE, m, delta)

@@ -7,12 +7,49 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tablegen.verify.bilinear import Cells
 from tablegen.verify.boxes import Array, Boxes
-from tablegen.verify.exact import DELTA_ABOVE, DELTA_BELOW
-from tablegen.verify.rounding import NODE, U
+from tablegen.verify.refine import Indices
+from tablegen.verify.rounding import DELTA_ABOVE, DELTA_BELOW, NODE, U, Widths
 from tanhlut.certificate import excess
-from tanhlut.table import ModeTable
+from tanhlut.compute.grid import grid_of
+from tanhlut.file.table import ModeTable
+
+
+class Cells(NamedTuple):
+    """The part of a table that lookups use: cells clipped to its bounds, and exact numbers for its nodes.
+
+    Attributes:
+        m, delta: all nodes of the table, float64, taken as exact.
+        values: stored values, float64.
+        m_edges, d_edges: the ends of the clipped cells, increasing.
+        row, column: for each clipped interval of m_edges, d_edges the table's cell that it lies in.
+    """
+
+    m: Array
+    delta: Array
+    values: Array
+    m_edges: Array
+    d_edges: Array
+    row: Indices
+    column: Indices
+
+    def corner_values(self, row: Indices, column: Indices) -> tuple[Array, Array, Array, Array]:
+        """Stored v00, v01, v10, v11 of the given cells."""
+        v = self.values
+        return v[row, column], v[row, column + 1], v[row + 1, column], v[row + 1, column + 1]
+
+    def widths(self, row: Indices, column: Indices) -> Widths:
+        """Of the given cells."""
+        m0, m1, d0, d1 = self.m[row], self.m[row + 1], self.delta[column], self.delta[column + 1]
+        return Widths(m1 - m0, d1 - d0, m1, np.maximum(np.abs(d0), np.abs(d1)))
+
+    def interpolant(self, m: Array, delta: Array, row: Indices, column: Indices) -> Array:
+        """The bilinear interpolant of the given cells at points in them, in float64."""
+        u = (m - self.m[row]) / (self.m[row + 1] - self.m[row])
+        v = (delta - self.delta[column]) / (self.delta[column + 1] - self.delta[column])
+        v00, v01, v10, v11 = self.corner_values(row, column)
+        low, high = v00 + (v01 - v00) * v, v10 + (v11 - v10) * v
+        return np.asarray(low + (high - low) * u)
 
 
 class Domain(NamedTuple):
@@ -43,7 +80,7 @@ def domain(table: ModeTable) -> Domain:
         ArithmeticError: an axis is displaced in float32.
     """
     m, delta = table.loc, exact_delta(table.scale)
-    grid = table.grid(torch.float32, torch.device("cpu"))
+    grid = grid_of(table, torch.float32, torch.device("cpu"))
     for name, axis, exact in (("loc", grid.loc, m), ("scale", grid.delta, delta)):
         used = torch.cat([axis.origin, axis.end]).double().numpy()
         if not (np.abs(used - exact) <= NODE * U * np.abs(exact)).all():

@@ -1,7 +1,7 @@
 """Boxes in the network's chart (v, ρ) ∈ [0, 1]², the mode over them, and bounds of its derivatives there.
 
-With u = v² and X = √3·v/√(1 − u), the chart (`tanhlut.mlp`) says m = ρ·X, s = (1 − ρ)/(1 − u), δ = (u − ρ)/(1 − u).
-Corners of boxes are dyadic with at most DEPTH bits, so u, 1 − u, 1 − ρ and u − ρ are exact in float64.
+With u = v² and X = √3·v/√(1 − u), the chart (`tanhlut.compute.mlp`) says m = ρ·X, s = (1 − ρ)/(1 − u), δ = (u − ρ)/(1 −
+u). Corners of boxes are dyadic with at most DEPTH bits, so u, 1 − u, 1 − ρ and u − ρ are exact in float64.
 
 The mode increases in v and decreases in ρ (below), so over a box it lies between y(v0, ρ1) and y(v1, ρ0). With
 q = 1 − y² and D = 1 − s·q > 0, from y_m = q/D and y_s = y·q/D:

@@ -11,7 +11,7 @@ Rounding of the start: in torch operations, |log 3m| ≤ 70 (cubes are taken for
 ulp and two roundings is within 70/3·6·U = 140·U absolute, so w², and with it everything after, within 300·U < 2e-5
 relative. The compiled kernels take
 roots by one Newton step from a guess, 1/√x within 0.18 % and 1/∛x within 0.31 %: their start is within 0.29 % of the
-closed form (measured over 40 million points; tests/test_parts.py repeats it). START covers both.
+closed form (measured over 40 million points; tests/formula/test_parts.py repeats it). START covers both.
 """
 
 import math
@@ -22,13 +22,13 @@ import numpy as np
 
 from tablegen.verify.boxes import Array, Boxes, corners, slope_minimum
 from tablegen.verify.halley import Start, step_error
+from tablegen.verify.refine import Flags, Indices, quarter_until
+from tablegen.verify.rounding import DELTA_ABOVE, DELTA_BELOW
 from tanhlut.formula.coefficients import SINGLE
 from tanhlut.methods import COMPILED, STEPS
 
 START = 0.004
 LOC_CLAMP, DELTA_CLAMP = SINGLE.loc_saturation, 2.0 * SINGLE.scale_saturation**2 - 1.0  # where `fold` clamps
-# The smallest |δ| of a float32 scale on either side of 1/√2, less its rounding: both float32 neighbours of 1/√2.
-DELTA_BELOW, DELTA_ABOVE = -3.4e-8, 1.3e-7
 
 TARGET = 4.2e-7  # boxes bounded by less are not halved; about what rounding alone is charged near the seam
 _ROUNDS = 30
@@ -53,18 +53,22 @@ def over_half_plane(
     box_error: Callable[[Boxes], Array], inside: Boxes | None, progress: Callable[[int], None]
 ) -> tuple[float, int]:
     """(the largest of `box_error` over the half-plane less the box `inside`, halving boxes; boxes examined)."""
-    boxes = _outside(_octaves(), inside)
-    worst, examined = 0.0, 0
-    for _ in range(_ROUNDS):
-        errors = box_error(boxes)
-        examined += len(errors)
-        progress(len(errors))
-        settled = errors <= TARGET
-        if settled.all() or examined + 4 * int((~settled).sum()) > _MOST_BOXES:
-            return float(errors.max(initial=worst)), examined  # NaN, if there is one
-        worst = float(errors[settled].max(initial=worst))
-        boxes = _outside(boxes.take(~settled).quarters(), inside)
-    return float(box_error(boxes).max(initial=worst)), examined
+    worst, errors = 0.0, np.zeros(0)
+
+    def open_(boxes: Boxes, parent: Indices) -> Flags:
+        nonlocal errors
+        errors = np.zeros(len(boxes.m0))
+        asked = _outside(boxes, inside)
+        errors[asked] = box_error(boxes.take(asked))
+        return np.asarray(~(errors <= TARGET))
+
+    def keep(parent: Indices, done: Flags) -> None:
+        nonlocal worst
+        worst = float(errors[done].max(initial=worst))  # NaN, if there is one
+
+    boxes = _octaves()
+    examined = quarter_until(boxes, np.arange(len(boxes.m0)), open_, keep, _ROUNDS, _MOST_BOXES, progress)
+    return worst, examined
 
 
 def box_error(boxes: Boxes) -> Array:
@@ -103,9 +107,8 @@ def _octaves() -> Boxes:
     return Boxes(*(np.concatenate(pair) for pair in zip(*parts, strict=True)))
 
 
-def _outside(boxes: Boxes, inside: Boxes | None) -> Boxes:
-    """Those boxes that are not wholly within `inside`."""
+def _outside(boxes: Boxes, inside: Boxes | None) -> Flags:
+    """Which boxes are not wholly within `inside`."""
     if inside is None:
-        return boxes
-    within = (boxes.m1 < inside.m1) & (boxes.d0 > inside.d0) & (boxes.d1 < inside.d1)
-    return boxes.take(~within)
+        return np.ones(len(boxes.m0), dtype=bool)
+    return np.asarray(~((boxes.m1 < inside.m1) & (boxes.d0 > inside.d0) & (boxes.d1 < inside.d1)))

@@ -14,13 +14,13 @@ t + S·Δ·(1 − t·Δ), short of tanh(x + Δ) by a third-order term, sup|tanh'
 Rounding, in units of U = 2^-24, first order (SECOND covers the rest). x is the float32 number at hand; what is wrong is
 - above the seam, where h = s·(y0 − t): x ≠ m + s·y0 by up to (x + 2·s·y0)·U; E = e^(−2x) by EXP·U, so 1 − t = c by
   (EXP + 2)·U·c and t by that and half an ulp: τ.
-- below it, the gap x − tanh x by g = (3.6/(1 + r) + 3)·U·gap, r = x·coth x − 1: that is 6.6 for small x, where z,
-  N, z·N, Q, the quotient and x·ratio round once each and the rest of N and Q counts for nothing, and 5.44 at the seam,
-  where 4.7 at most are seen over every float32 x in [1/2, 5/4], with fma and without (tests/test_parts.py). Then
-  t = x − gap inherits −g, plus half an ulp, τ, and h = gap − (δ·t + m) inherits
-  s·g − δ·τ, plus (EXCESS + 1)·U of δ·t and U of the sum δ·t + m.
-The kernels' own exp gives 1 − tanh x within 5.6·U·c (every x to 2.6: tests/test_parts.py): EXP covers it. Their δ is
-within U.
+- below it, the gap x − tanh x by g = (3.6/(1 + r) + 3)·U·gap, r = x·coth x − 1: that is 6.6 for small x, where z, N,
+  z·N, Q, the quotient and x·ratio round once each and the rest of N and Q counts for nothing, and 5.44 at the seam,
+  where 4.7 at most are seen over every float32 x in [1/2, 5/4], with fma and without (tests/formula/test_parts.py).
+  Then t = x − gap inherits −g, plus half an ulp, τ, and h = gap − (δ·t + m) inherits s·g − δ·τ, plus (EXCESS + 1)·U of
+  δ·t and U of the sum δ·t + m.
+The kernels' own exp gives 1 − tanh x within 5.6·U·c (every x to 2.6: tests/formula/test_parts.py): EXP covers it. Their
+δ is within U.
 
 An error η of h moves Δ by −η/a·F, F = 1/(1 − |h|·b/a²)², hence the result by S·η·F/a; together with t's own error,
 g·(1 + s·S·F/a) and τ·|1 + δ·S·F/a|. Relative errors of a, b, S and the last products, a few tens of U, only scale S·Δ.

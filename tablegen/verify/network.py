@@ -27,16 +27,17 @@ from tablegen.verify.boxes import SLACK, Array, Boxes, corners, slope_minimum
 from tablegen.verify.chart import DEPTH, Interval, Squares, gradient, mode_on_chart, plane_of, unit_square
 from tablegen.verify.forward import Numbers, base_of, base_slope, numbers_of, over, rounding
 from tablegen.verify.halley import Start, step_error
+from tablegen.verify.refine import Flags, Indices, largest, quarter_until
 from tablegen.verify.witness import Witness
+from tanhlut.file.network import Network
+from tanhlut.file.table import ModeTable
 from tanhlut.methods import NETWORK_METHODS, Method
-from tanhlut.network import Network
-from tanhlut.table import ModeTable
 
 ASSUMPTIONS = (
     "IEEE 754 float32 and float64, rounded to nearest, subnormals kept or flushed",
     "torch.log in float64 within 2 ulp (measured 0.5); for mlp_refined torch.exp in float32 within 4·2^-24",
     "four Newton steps leave the chart's root within 3e-10 (measured over the half-plane)",
-    "the lookup runs the operations of tanhlut.mlp and equation; fused multiply-adds are allowed",
+    "the lookup runs the operations of tanhlut.compute.mlp and equation; fused multiply-adds are allowed",
     "float64 formulas of a few dozen operations are within 1e-12 of exact ones, which every bound is given",
 )
 
@@ -153,7 +154,7 @@ def branch_and_bound(network: Network, progress: Progress = lambda boxes: None) 
     boxes = unit_square(_CELLS)
     noise = rounding(boxes, numbers, over(boxes, numbers))
     off, v, rho = _at_centres(unit_square(_SEARCH), numbers)
-    kept = [_largest(off, v, rho)]
+    kept: list[tuple[Array, ...]] = [largest(off, v, rho)]
     target = float((off + noise[(v * _CELLS).astype(int) * _CELLS + (rho * _CELLS).astype(int)]).max())
     cells, examined, network_error, relative = np.zeros(len(noise)), 0, 0.0, _strip(numbers)
     for first in range(0, len(noise), _GROUP):
@@ -187,31 +188,32 @@ class Settled(NamedTuple):
     examined: int
 
 
-def _settle(boxes: Squares, noise: Array, target: float, numbers: Numbers, progress: Progress) -> Settled:
+def _settle(first: Squares, noise: Array, target: float, numbers: Numbers, progress: Progress) -> Settled:
     """Quarter boxes until each is bounded by CLOSE_ENOUGH · target, or too small to quarter."""
-    parent = np.arange(len(noise))
-    y = Interval(mode_on_chart(boxes.v0, boxes.r1).low, mode_on_chart(boxes.v1, boxes.r0).high)
-    cells, examined, network_error, relative = np.zeros(len(noise)), 0, 0.0, 0.0
-    kept: list[tuple[Array, Array, Array]] = []
-    for level in range(_LEVELS + 1):
-        found = judge(boxes, y, numbers, progress)
-        examined += len(parent)
-        kept.append(_largest(found.seen, *boxes.middle()))
+    y = Interval(mode_on_chart(first.v0, first.r1).low, mode_on_chart(first.v1, first.r0).high)
+    cells, network_error, relative = np.zeros(len(noise)), 0.0, 0.0
+    kept: list[tuple[Array, ...]] = []
+    found = Judged(noise, noise, y)
+    total = ratio = noise
+
+    def open_(boxes: Squares, parent: Indices) -> Flags:
+        nonlocal found, total, ratio, target
+        found = judge(boxes, y, numbers)
+        kept.append(largest(found.seen, *boxes.middle()))
         target = max(target, float((found.seen + noise[parent]).max()))
         total = (found.error + noise[parent]) * (1.0 + SLACK)
         with np.errstate(divide="ignore"):
             ratio = np.where(boxes.v1 > STRIP, total / found.y.low, 0.0)
-        open_ = ~((total <= CLOSE_ENOUGH * target) & (ratio <= RELATIVE))
-        if level == _LEVELS or examined + 4 * int(open_.sum()) > _MOST_BOXES:
-            open_[:] = False
-        done = ~open_
-        np.maximum.at(cells, parent[done], total[done])
+        return np.asarray(~((total <= CLOSE_ENOUGH * target) & (ratio <= RELATIVE)))
+
+    def keep(parent: Indices, done: Flags) -> None:
+        nonlocal y, network_error, relative
+        np.maximum.at(cells, parent, total[done])
         network_error = float(found.error[done].max(initial=network_error))  # NaN, if there is one
         relative = float(ratio[done].max(initial=relative))
-        if not open_.any():
-            break
-        boxes, parent = boxes.take(open_).quarters(), np.tile(parent[open_], 4)
-        y = Interval(np.tile(found.y.low[open_], 4), np.tile(found.y.high[open_], 4))
+        y = Interval(np.tile(found.y.low[~done], 4), np.tile(found.y.high[~done], 4))  # of the quarters to come
+
+    examined = quarter_until(first, np.arange(len(noise)), open_, keep, _LEVELS, _MOST_BOXES, progress)
     worst, v, rho = (np.concatenate(parts) for parts in zip(*kept, strict=True))
     return Settled(cells, network_error, relative, worst, v, rho, target, examined)
 
@@ -223,17 +225,14 @@ def _at_centres(boxes: Squares, numbers: Numbers) -> tuple[Array, Array, Array]:
     return np.maximum(answer - centre.high, centre.low - answer), v, rho
 
 
-def judge(boxes: Squares, y: Interval, numbers: Numbers, progress: Progress = lambda boxes: None) -> Judged:
+def judge(boxes: Squares, y: Interval, numbers: Numbers) -> Judged:
     """Bounds of f over boxes whose mode is known to lie in `y`."""
     blocks = [slice(i, i + _BLOCK) for i in range(0, len(boxes.v0), _BLOCK)]
 
     def work(block: slice) -> Judged:
         return _judge(Squares(*(p[block] for p in boxes)), Interval(y.low[block], y.high[block]), numbers)
 
-    parts = []
-    for part in _threads().map(work, blocks):  # NumPy and torch release the interpreter's lock
-        parts.append(part)
-        progress(len(part.error))
+    parts = [*_threads().map(work, blocks)]  # NumPy and torch release the interpreter's lock
     error, seen = (np.concatenate([getattr(part, name) for part in parts]) for name in ("error", "seen"))
     return Judged(error, seen, Interval(*(np.concatenate(ends) for ends in zip(*(p.y for p in parts), strict=True))))
 
@@ -308,8 +307,3 @@ def _refined(boxes: Boxes, sup: float, relative: float) -> Array:
     low, high = y.y00[0], y.y11[1]
     error = np.minimum(sup, relative * high * (1.0 + SLACK)) + 1e-30
     return step_error(boxes, Start(low, high, slope_minimum(boxes, y), error))
-
-
-def _largest(seen: Array, v: Array, rho: Array) -> tuple[Array, Array, Array]:
-    chosen = np.argsort(-seen)[:_KEPT]
-    return seen[chosen], v[chosen], rho[chosen]

@@ -33,7 +33,7 @@ _FLOATS = np.finfo(np.float32)
 
 
 class Pieces(NamedTuple):
-    """One implementation of what `tanhlut.equation` says, for float32 arrays.
+    """One implementation of what `tanhlut.formula.equation` says, for float32 arrays.
 
     Attributes:
         name: in sentences.

@@ -1,7 +1,7 @@
 """What the analysis takes from the program, checked in the program that runs: its numbers, its pieces, its conventions.
 
 The seam, the clamps and the numbers of steps are read from the text. What was measured (relative errors, over every
-float32 where they matter: tests/test_parts.py) holds for certain coefficients only: a digest binds them.
+float32 where they matter: tests/formula/test_parts.py) holds for certain coefficients only: a digest binds them.
 
 The pieces themselves (`pieces`) are run on a sample and compared with independent formulas, each with the allowance
 that the analysis gives it: the text in torch operations and in NumPy, and how the kernels' table is laid out. A
@@ -24,15 +24,18 @@ from tablegen.verify import exact, pieces
 from tablegen.verify.cells import exact_delta
 from tablegen.verify.pieces import Floats, Pieces
 from tablegen.verify.witness import backends, device_of, some_queries
-from tanhlut import grid, mlp, mode, plain
-from tanhlut.formula import coefficients, tensors
+from tanhlut import mode
+from tanhlut.compute import mlp, plain
+from tanhlut.compute.grid import grid_of
+from tanhlut.file import axes
+from tanhlut.file.table import ModeTable
+from tanhlut.formula import coefficients, excess, tensors
 from tanhlut.formula.coefficients import SINGLE
 from tanhlut.formula.plain import SINGLE as PLAIN_TEXT
 from tanhlut.methods import EXACT_BOUND, NETWORK_METHODS, STEPS, Method
-from tanhlut.table import ModeTable
 
-# In the order of `_numbers`. After a change of a coefficient: repeat tests/test_parts.py and test_coefficients.py, then
-# put the new digest here.
+# In the order of `_numbers`. After a change of a coefficient: repeat tests/formula/test_parts.py and
+# test_coefficients.py, then put the new digest here.
 _COEFFICIENTS = "0dd1f53f6565b6ca"
 
 
@@ -43,11 +46,11 @@ def broken(table: ModeTable, method: Method) -> str | None:
 
 def _broken(table: ModeTable, method: Method) -> Iterator[str]:
     expected: dict[str, tuple[object, object]] = {
-        "1/√2 in torch operations": (tensors.SQRT_HALF[torch.float32], (0.7071067690849304, 1.210161710447897e-08)),
+        "1/√2 in torch operations": (excess.SQRT_HALF[torch.float32], (0.7071067690849304, 1.210161710447897e-08)),
         "steps": (STEPS, (0, 1, 2)),
         "steps to the chart's root": (mlp.ROOT_STEPS[torch.float32], 4),
         "the bound of exact": (EXACT_BOUND, exact.TARGET),
-        "the whole plane": (tuple(grid.WHOLE_PLANE), (math.inf, 0.0, math.inf)),
+        "the whole plane": (tuple(axes.WHOLE_PLANE), (math.inf, 0.0, math.inf)),
         "digest of the text's coefficients": (_coefficients_digest(), _COEFFICIENTS),
     }
     for name, (found, wanted) in expected.items():
@@ -105,7 +108,7 @@ def _pieces(network: bool) -> tuple[str, ...]:
 def _places(table: ModeTable) -> Iterator[str]:
     """Where queries fall in the table: in torch operations, and by the kernels' index."""
     nodes = {"loc": table.loc, "scale": exact_delta(table.scale)}
-    grid, packed = table.grid(torch.float32, torch.device("cpu")), table.packed
+    grid, packed = grid_of(table, torch.float32, torch.device("cpu")), table.packed
     yield from pieces.contains(_of_arrays(table.bounds.contain), table.bounds)
     yield from pieces.locates("axis 'loc'", _of_arrays(grid.loc.locate), nodes["loc"])
     yield from pieces.locates("axis 'scale'", _of_arrays(grid.delta.locate), nodes["scale"])

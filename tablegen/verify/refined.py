@@ -7,16 +7,14 @@ do; cells where they do not give TARGET, about the rounding of the step itself, 
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tablegen.verify import exact
-from tablegen.verify.bilinear import Cells, judge
+from tablegen.verify.bilinear import judge
 from tablegen.verify.boxes import Array, Boxes, Corners, corners, slope_minimum
-from tablegen.verify.cells import reachable
+from tablegen.verify.cells import Cells, reachable
 from tablegen.verify.halley import Start, step_error
+from tablegen.verify.refine import Flags, Indices, quarter_until
 from tablegen.verify.rounding import EXCESS, MARGIN, NODE, U
-
-Flags = NDArray[np.bool_]
 
 TARGET = exact.TARGET
 _ROUNDS = 8
@@ -48,31 +46,29 @@ def bound(
         once = step_error(stretched, start)
         return np.maximum(once, step_error(stretched, start._replace(error=once))) if twice else once
 
-    columns = len(cells.column)
-    parent = np.arange(len(boxes.m0))
     errors = after_steps(boxes, y, start_error)
-    examined = len(errors)
-    last = errors
-    for _ in range(_ROUNDS):
-        open_ = np.flatnonzero(~(last <= TARGET) & reachable(boxes.d0, boxes.d1))
-        if not len(open_) or examined - len(errors) + 4 * len(open_) > _MOST_BOXES:
-            break
-        boxes, parent = boxes.take(open_).quarters(), np.tile(parent[open_], 4)
-        y = corners(boxes)
+    halved = ~(errors <= TARGET) & reachable(boxes.d0, boxes.d1)
+    last, worst = errors, np.zeros(len(errors))
+
+    def open_(part: Boxes, parent: Indices) -> Flags:
+        nonlocal last
+        ends, columns = corners(part), len(cells.column)
         found = judge(
-            cells, boxes, y, slope_minimum(boxes, y), cells.row[parent // columns], cells.column[parent % columns]
+            *(cells, part, ends, slope_minimum(part, ends)),
+            *(cells.row[parent // columns], cells.column[parent % columns]),
         )
-        interpolation = np.maximum(-found.low, found.high)
-        last = after_steps(boxes, y, interpolation + added[parent])
-        last[~reachable(boxes.d0, boxes.d1)] = 0.0
-        # Parts left alone were within TARGET; the halved ones now have these bounds.
-        tighter = np.full(len(errors), TARGET)
-        np.maximum.at(tighter, parent, last)
-        halved = np.unique(parent)
-        errors[halved] = np.minimum(errors[halved], tighter[halved])
-        examined += len(last)
-        progress(len(last))
-    return errors, examined
+        last = after_steps(part, ends, np.maximum(-found.low, found.high) + added[parent])
+        last[~reachable(part.d0, part.d1)] = 0.0
+        return np.asarray(~(last <= TARGET))
+
+    def keep(parent: Indices, done: Flags) -> None:
+        np.maximum.at(worst, parent, last[done])
+
+    examined = len(errors)
+    if halved.any():
+        quarters, parent = boxes.take(halved).quarters(), np.tile(np.flatnonzero(halved), 4)
+        examined += quarter_until(quarters, parent, open_, keep, _ROUNDS - 1, _MOST_BOXES, progress)
+    return np.where(halved, np.minimum(errors, worst), errors), examined
 
 
 def _start(cells: Cells, boxes: Boxes, y: Corners, error: Array, over: tuple[bool, bool]) -> tuple[Boxes, Start]:

@@ -1,4 +1,5 @@
-"""What float32 adds to bilinear interpolation: an a-priori analysis of `tanhlut.grid` and the text (`tanhlut.formula`).
+"""What float32 adds to bilinear interpolation: an a-priori analysis of `tanhlut.compute.grid` and the text
+(`tanhlut.formula`).
 
 U = 2^-24 is the unit roundoff. First order in U throughout; SECOND covers the products of two errors (all below 2^-17).
 The lookup computes, for float32 loc and scale,
@@ -13,22 +14,22 @@ The lookup computes, for float32 loc and scale,
     low = y00 + (y01 − y00)·v, high alike       the difference, the product: 2·U of v·(y01 − y00); the sum: U·low
     low + (high − low)·u                        the same again
 
-The kernels (tanhlut.cpu, tanhlut.gpu) round less: δ once, the weight once, each lerp's product not at all. Their weight
-is that of nodes where equal division puts them, from which the table's nodes are at most 1·U relative (tanhlut.packed
-refuses tables of which that is not true); a rounding of the cell's number at its edge extends a cell by t·U of it,
-t ≤ the cells of the quarter octave that it lies in, which is at most U·y/4. So:
+The kernels (tanhlut.compute.cpu, tanhlut.compute.gpu) round less: δ once, the weight once, each lerp's product not at
+all. Their weight is that of nodes where equal division puts them, from which the table's nodes are at most 1·U relative
+(tanhlut.file.packed refuses tables of which that is not true); a rounding of the cell's number at its edge extends a
+cell by t·U of it, t ≤ the cells of the quarter octave that it lies in, which is at most U·y/4. So:
 
 With rise_m, rise_s the largest rise of the four corner values along each axis and y their largest value, the result
 differs from exact interpolation between exact nodes, at an argument off by (NODE_M, (EXCESS + NODE)·U), by at most
 2·U·y + 6·U·(rise_m + rise_s). What the argument's own error costs depends on where it leads. While it stays in the
-cell, m·y_m and |δ|·y_s of it: both products are at most y (y_m = q/D, y_s = y·q/D; D = φ + m·q/y ≥ m·q/y; for δ < 0,
-D = y² − δ·q ≥ |δ|·q; for δ > 0, δ ≤ A/y and q·A/y ≤ y²/3 give y² ≥ 3·δ·q, so D ≥ 2·δ·q), and usually far less: q/D is
+cell, m·y_m and |δ|·y_s of it: both products are at most y (y_m = q/D, y_s = y·q/D; D = φ + m·q/y ≥ m·q/y; for δ < 0, D
+= y² − δ·q ≥ |δ|·q; for δ > 0, δ ≤ A/y and q·A/y ≤ y²/3 give y² ≥ 3·δ·q, so D ≥ 2·δ·q), and usually far less: q/D is
 bounded over each cell. The bound must hold a few U outside the cell too, where the true argument may lie. There D
 changes by at most (q + 2·s·y·y_s)·|δ|·8·U and 2·s·y·y_m·m·U, relative to D below 60·s·U < 5e-4 for s ≤ 128 by the same
 inequalities, q alike: MARGIN covers it. Where it leads out of the cell the interpolant goes on with its own slope,
 rise/width: the larger of the two slopes is charged. Out there the rise along the other axis grows, by no more than the
-share of the cell that the argument is out: a factor 1 + both shares (at most a half each, since tanhlut.contract allows
-no cell narrower than 2^-20 of its ends).
+share of the cell that the argument is out: a factor 1 + both shares (at most a half each, since tanhlut.file.contract
+allows no cell narrower than 2^-20 of its ends).
 
 Underflow: each operation adds at most 2^-126 even if subnormals are flushed to zero. A flushed loc below 2^-126 moves
 the mode by at most 2^-126/|δ| < 4e-31; in the weight a flushed difference is multiplied by 1/width, which charges
@@ -54,6 +55,9 @@ SMALLEST = 2.0**-126
 # What clamping loc and scale moves: 1 − y at loc = 16, and at scale = 3, where x ≥ s·tanh(s/2) since h(s/2) < 0.
 _S = 2.0 * SINGLE.scale_saturation**2
 CLAMPED = 2.0 * math.exp(-2.0 * min(SINGLE.loc_saturation, _S * math.tanh(_S / 2.0))) + 1e-16
+
+# The smallest |δ| of a float32 scale on either side of 1/√2, less its rounding: both float32 neighbours of 1/√2.
+DELTA_BELOW, DELTA_ABOVE = -3.4e-8, 1.3e-7
 
 
 class Widths(NamedTuple):

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tablegen.verify.boxes import Array
-from tanhlut import dispatch, mode
+from tanhlut import mode
 from tanhlut.certificate import enclose_mode
+from tanhlut.compute import available
+from tanhlut.file.table import ModeTable
 from tanhlut.formula.coefficients import DOUBLE, SEAM, SINGLE
 from tanhlut.methods import COMPILED, Method
-from tanhlut.table import ModeTable
 
 Floats = NDArray[np.float32]
 
@@ -72,8 +73,10 @@ def backends(table: ModeTable, method: Method) -> list[str]:
     if method not in COMPILED:
         return ["eager"]
     served: list[str] = []
-    hardware = torch.cuda.is_available()  # Triton's interpreter has the cpu kernel's bits (tests/test_gpu.py), slowly
-    for name in dispatch.NAMES if hardware else ("eager", "cpu"):
+    hardware = (
+        torch.cuda.is_available()
+    )  # Triton's interpreter has the cpu kernel's bits (tests/compute/test_gpu.py), slowly
+    for name in available.NAMES if hardware else ("eager", "cpu"):
         sample = torch.ones(1, device=device_of(name))
         try:
             mode(sample, sample, method=method, table=table, backend=name)

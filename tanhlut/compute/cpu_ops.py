@@ -10,11 +10,10 @@ import numba
 import numpy as np
 from numba import int32
 
-from tanhlut.formula import coefficients
-from tanhlut.formula.coefficients import Coefficients
+from tanhlut.compute.intrinsics import bits, floor, fma, from_bits, load_constant, select
+from tanhlut.formula import coefficients, layout
+from tanhlut.formula.coefficients import Coefficients, numbers
 from tanhlut.formula.instantiate import instantiate
-from tanhlut.formula.operations import numbers
-from tanhlut.intrinsics import bits, floor, fma, from_bits, load_constant, select
 
 inline = numba.njit(error_model="numpy", forceinline=True)
 
@@ -74,6 +73,7 @@ def _operations(kind: Any, given: Coefficients) -> dict[str, Any]:
 
     return {
         **numbers(kind, given),
+        **layout.numbers(kind),
         "element": inline,
         "fma": fma,
         "divide": divide,

@@ -7,9 +7,8 @@ compares them all before each launch. So NaN is spelt in a body.
 import triton
 import triton.language as tl
 
-from tanhlut.formula import coefficients
+from tanhlut.formula import coefficients, layout
 from tanhlut.formula.instantiate import instantiate
-from tanhlut.formula.operations import numbers
 
 _GIVEN = coefficients.SINGLE
 _N0, _N1, _N2 = map(tl.constexpr, _GIVEN.numerator)
@@ -100,7 +99,7 @@ def load(index, key):
 INTERPRETED = not isinstance(fma, triton.JITFunction)
 
 # In the interpreter a constexpr times a tensor would be a constexpr.
-_numbers = numbers(float, _GIVEN)
+_numbers = coefficients.numbers(float, _GIVEN) | layout.numbers(float)
 _OPERATIONS = {
     **(_numbers if INTERPRETED else {name: tl.constexpr(number) for name, number in _numbers.items()}),
     "tl": tl,  # which the interpreter wants to see

@@ -1,10 +1,12 @@
 """The numbers of the text (`element`, `bits`), each with where it comes from.
 
-tests/test_coefficients.py derives every number here again with mpmath.
+tests/formula/test_coefficients.py derives every number here again with mpmath.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
 
 # Below SEAM, x·coth x − 1 comes from its continued fraction z/(3 + z/(5 + z/(7 + …))), z = x², cut after the first
 # denominator below, as one rational; above, from exp(−2x). Relative truncation error at the seam, where it is largest:
@@ -96,3 +98,34 @@ DOUBLE = Coefficients(
 INVERSE_ROOT = 0x5F375A86
 INVERSE_CUBE_ROOT = 0x54A2FA8C
 SMALLEST_CUBE = 1e-30  # keeps 1/x in range; what is lost is far below the start's error
+
+
+def numbers(real: Callable[[float], Any], given: Coefficients) -> dict[str, Any]:
+    """The numbers that the text names, `real` making a precision's own of Python's; whole ones are left as ints.
+
+    A polynomial's coefficients stay in `given`: how a backend unrolls Horner's rule is its affair.
+    """
+    reals = {
+        "ZERO": 0.0,
+        "HALF": 0.5,
+        "ONE": 1.0,
+        "ONE_AND_A_HALF": 1.5,
+        "THREE": 3.0,
+        "THIRD": 1 / 3,
+        "TWO_THIRDS": 2 / 3,
+        "FOUR_THIRDS": 4 / 3,
+        "SEAM": SEAM,
+        "LOC_SATURATION": given.loc_saturation,
+        "SCALE_SATURATION": given.scale_saturation,
+        "EXP_HIGH": given.exp_high,
+        "EXP_LOW": given.exp_low,
+        "ROUNDER": given.rounder,
+        "SMALLEST_CUBE": SMALLEST_CUBE,
+    }
+    whole = {
+        "MANTISSA_BITS": given.mantissa_bits,
+        "SIGN": int(np.iinfo(np.int32 if given.mantissa_bits == 23 else np.int64).min),
+        "INVERSE_ROOT": INVERSE_ROOT,
+        "INVERSE_CUBE_ROOT": INVERSE_CUBE_ROOT,
+    }
+    return {name: real(value) for name, value in reals.items()} | whole

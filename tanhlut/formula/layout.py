@@ -6,6 +6,9 @@ quarter, the cell at the lower edge (16 bits), how far into that cell the edge i
 sixteenths of a cell the quarter spans (12 bits, negative for δ < 0).
 """
 
+from collections.abc import Callable
+from typing import Any
+
 KEY_SHIFT = 21
 PLACE_MASK = (1 << KEY_SHIFT) - 1
 KEYS = 1 << (32 - KEY_SHIFT)
@@ -14,18 +17,6 @@ CELL_SHIFT, REST_SHIFT = 16, 12
 CELL_MASK, REST_MASK = 0xFFFF, 15
 SPAN_SHIFT = 32 - REST_SHIFT  # up and down again, for the sign
 UNIT = 1.0 / 16.0
-
-SHIFTS_AND_MASKS = (
-    "KEY_SHIFT",
-    "PLACE_MASK",
-    "LOC_KEYS",
-    "DELTA_KEYS",
-    "CELL_SHIFT",
-    "REST_SHIFT",
-    "CELL_MASK",
-    "REST_MASK",
-    "SPAN_SHIFT",
-)
 
 # A table's record, which the cpu kernel reads by its address: eight bytes each, three addresses, the length of a row
 # and whether there are bounds as integers, the rest as float64.
@@ -44,3 +35,19 @@ SHIFTS_AND_MASKS = (
     LAST_DELTA,
 ) = range(12)
 RECORD = 12
+
+
+def numbers(real: Callable[[float], Any]) -> dict[str, Any]:
+    """The numbers that `bits` names here, for backends that see bits; shifts and masks are left as ints."""
+    whole = {
+        "KEY_SHIFT": KEY_SHIFT,
+        "PLACE_MASK": PLACE_MASK,
+        "LOC_KEYS": LOC_KEYS,
+        "DELTA_KEYS": DELTA_KEYS,
+        "CELL_SHIFT": CELL_SHIFT,
+        "REST_SHIFT": REST_SHIFT,
+        "CELL_MASK": CELL_MASK,
+        "REST_MASK": REST_MASK,
+        "SPAN_SHIFT": SPAN_SHIFT,
+    }
+    return {"UNIT": real(UNIT), "SPAN_UNIT": real(UNIT * 2.0**-KEY_SHIFT)} | whole

@@ -1,17 +1,12 @@
 """What the text (`element`, `bits`) is written in: the names that a backend gives to `instantiate`.
 
-This file is read by people and type checkers. Every name below is either a number of `numbers` or an operation; what
-an operation promises is what the proof (tablegen.verify) takes from it. Numbers carry no type of their own, so that
-one text serves every precision.
+This file is read by people and type checkers. Every name below is either a number (`coefficients`, `layout`) or an
+operation; what an operation promises is what the proof (tablegen.verify) takes from it. Numbers carry no type of their
+own, so that one text serves every precision.
 """
 
 from collections.abc import Callable
 from typing import Any, TypeVar
-
-import numpy as np
-
-from tanhlut.formula import coefficients, layout
-from tanhlut.formula.coefficients import Coefficients
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -109,40 +104,6 @@ def inverse_cube_root(x: Any) -> Any:
 
 def signed(y: Any, loc: Any) -> Any:
     """y ≥ 0 with loc's sign bit."""
-
-
-def numbers(real: Callable[[float], Any], given: Coefficients) -> dict[str, Any]:
-    """The numbers that the text names, `real` making a precision's own of Python's; shifts and masks are left as ints.
-
-    A polynomial's coefficients stay in `given`: how a backend unrolls Horner's rule is its affair.
-    """
-    reals = {
-        "ZERO": 0.0,
-        "HALF": 0.5,
-        "ONE": 1.0,
-        "ONE_AND_A_HALF": 1.5,
-        "THREE": 3.0,
-        "THIRD": 1 / 3,
-        "TWO_THIRDS": 2 / 3,
-        "FOUR_THIRDS": 4 / 3,
-        "SEAM": coefficients.SEAM,
-        "LOC_SATURATION": given.loc_saturation,
-        "SCALE_SATURATION": given.scale_saturation,
-        "EXP_HIGH": given.exp_high,
-        "EXP_LOW": given.exp_low,
-        "ROUNDER": given.rounder,
-        "SMALLEST_CUBE": coefficients.SMALLEST_CUBE,
-        "UNIT": layout.UNIT,
-        "SPAN_UNIT": layout.UNIT * 2.0**-layout.KEY_SHIFT,
-    }
-    whole = {
-        "MANTISSA_BITS": given.mantissa_bits,
-        "SIGN": int(np.iinfo(np.int32 if given.mantissa_bits == 23 else np.int64).min),
-        "INVERSE_ROOT": coefficients.INVERSE_ROOT,
-        "INVERSE_CUBE_ROOT": coefficients.INVERSE_CUBE_ROOT,
-        **{name: getattr(layout, name) for name in layout.SHIFTS_AND_MASKS},
-    }
-    return {name: real(value) for name, value in reals.items()} | whole
 
 
 ZERO: Any

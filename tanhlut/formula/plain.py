@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tanhlut.formula import coefficients
-from tanhlut.formula.coefficients import Coefficients
+from tanhlut.formula import coefficients, layout
+from tanhlut.formula.coefficients import Coefficients, numbers
 from tanhlut.formula.instantiate import instantiate
-from tanhlut.formula.operations import numbers
 
 Doubles = NDArray[np.float64]
 
@@ -72,6 +71,7 @@ def _operations(kind: Any, given: Coefficients) -> dict[str, Any]:
     word = np.int32 if kind is np.float32 else np.int64
     return {
         **numbers(kind, given),
+        **layout.numbers(kind),
         "element": lambda function: function,
         "fma": fma,
         "divide": np.divide,

@@ -2,7 +2,7 @@
 
 from typing import Any, cast
 
-from tanhlut import distribution
+from tanhlut.distributions import tanh_normal as distribution
 from tanhlut.errors import require
 
 require("pyro", "pyro")

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
-from tanhlut import distribution
+from tanhlut.distributions import tanh_normal as distribution
 from tanhlut.errors import require
-from tanhlut.lookup import ModeLookup, mode
+from tanhlut.lookup import mode
 from tanhlut.methods import Method
+from tanhlut.module import ModeLookup
 
 require("rsl_rl", "rsl_rl")
 from rsl_rl.modules.distribution import (  # noqa: E402

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
-from tanhlut.equation import pre_tanh
+from tanhlut.distributions.likelihood import TANH, log_likelihood, with_mass
 from tanhlut.errors import require
-from tanhlut.likelihood import TANH, log_likelihood, with_mass
+from tanhlut.formula.equation import pre_tanh
 from tanhlut.lookup import mode
 
 require("stable_baselines3", "sb3")

@@ -7,13 +7,14 @@ import torch
 from torch import Tensor
 from torch.distributions import ComposeTransform
 
-from tanhlut import moments
-from tanhlut.distribution import refuse_overflow
+from tanhlut.affine import half_width, middle
+from tanhlut.distributions import quadrature as moments
+from tanhlut.distributions.likelihood import TANH, log_likelihood, straight_through, with_mass
+from tanhlut.distributions.squash import wide
+from tanhlut.distributions.tanh_normal import refuse_overflow
 from tanhlut.errors import require
-from tanhlut.likelihood import TANH, log_likelihood, straight_through, with_mass
 from tanhlut.lookup import mode
 from tanhlut.methods import Method
-from tanhlut.squash import wide
 
 require("torchrl", "torchrl")
 from torchrl.modules import TanhNormal as _TanhNormal  # noqa: E402
@@ -34,11 +35,11 @@ class TanhNormal(_TanhNormal):
     """torchrl.modules.TanhNormal whose `mode`, `get_mode()` and `deterministic_sample` are the true mode.
 
     All else is TorchRL's: arguments, `loc` after tanh_loc and upscale, sampling, shapes. `mean`, which it leaves out,
-    is a quadrature (`tanhlut.moments`), so that ExplorationType.MEAN no longer samples. The mode is bitwise
-    `tanhlut.mode(self.loc, self.scale, low, high)`.
+    is a quadrature (`tanhlut.distributions.quadrature`), so that ExplorationType.MEAN no longer samples. The mode is
+    bitwise `tanhlut.mode(self.loc, self.scale, low, high)`.
 
     `log_prob` is TorchRL's, bit for bit, unless an element of the action saturates or its rounding cell is wide against
-    scale; then it is the mass that rounds there (`tanhlut.likelihood`). `rsample_and_log_prob` and
+    scale; then it is the mass that rounds there (`tanhlut.distributions.likelihood`). `rsample_and_log_prob` and
     `sample_and_log_prob`, by which TorchRL's actors and losses score what they sample, return just what `log_prob` of
     the stored sample will be, so that PPO's first ratio is 1; TorchRL's score the x that made it. Their gradients
     remain: pathwise for the one, of log_prob at the given sample for the other.
@@ -88,7 +89,7 @@ class TanhNormal(_TanhNormal):
     def mean(self) -> Tensor:
         """E[action], shape batch_shape + event_shape, differentiable: deterministic quadrature."""
         low, high = (bound.to(self.loc.dtype) for bound in (self.low, self.high))
-        mean = 0.5 * (low + high) + 0.5 * (high - low) * moments.mean(self.loc, self.scale)
+        mean = middle(low, high) + half_width(low, high) * moments.mean(self.loc, self.scale)
         return torch.maximum(torch.minimum(mean, high), low)
 
     @property

@@ -1,0 +1,1 @@
+"""Tables and methods in other formats."""

@@ -1,0 +1,54 @@
+"""The derivatives of a mode, whoever computed it: the implicit function theorem's (`equation.partials`).
+
+Autograd functions of loc, scale, a function that evaluates them, and what else it is to be given.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tanhlut.formula import equation
+
+
+class Implicit(torch.autograd.Function):
+    """Any backend's value, with the implicit function theorem's derivatives."""
+
+    @staticmethod
+    def forward(loc: Tensor, scale: Tensor, evaluate: Callable[..., Tensor], *rest: Any) -> Tensor:
+        return evaluate(loc, scale, *rest)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.save_for_backward(inputs[1], output)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
+        scale, y = ctx.saved_tensors
+        by_loc, by_scale = equation.partials(y, scale)
+        return grads[0] * by_loc, grads[0] * by_scale, *[None] * (len(ctx.needs_input_grad) - 2)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, loc: Tensor, scale: Tensor, *rest: Any) -> Any:
+        """Element-wise with equal shapes: put the mapped dimension first and call again."""
+        tensors = [
+            tensor.expand(info.batch_size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
+            for tensor, dim in zip((loc, scale), in_dims[:2], strict=True)
+        ]
+        return Transformable.apply(*tensors, *rest), 0
+
+
+class Transformable(Implicit):
+    """With a rule for forward-mode differentiation, which torch.compile cannot trace."""
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.save_for_backward(inputs[1], output)
+        ctx.save_for_forward(inputs[1], output)
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Tensor:
+        scale, y = ctx.saved_tensors
+        parts = [part * t for part, t in zip(equation.partials(y, scale), tangents[:2], strict=True) if t is not None]
+        return torch.stack(parts).sum(0)

@@ -1,0 +1,50 @@
+"""Launching a compiled backend on plain contiguous tensors of one shape."""
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from tanhlut.compute import available, threads
+from tanhlut.methods import Method
+
+if TYPE_CHECKING:
+    from tanhlut.file.table import ModeTable
+
+
+def in_memory(tensor: Tensor) -> Tensor:
+    """As kernels read it. The zeros of forward-mode differentiation have no memory, and get it by cloning only."""
+    if not torch.compiler.is_compiling() and tensor._is_zerotensor():
+        return tensor.clone()
+    return tensor.resolve_neg().contiguous()
+
+
+def on_gpu(
+    loc: Tensor,
+    scale: Tensor,
+    method: Method,
+    table: "ModeTable | None",
+    low: float = -1.0,
+    high: float = 1.0,
+    out: Tensor | None = None,
+) -> Tensor:
+    """The gpu kernel on plain contiguous tensors of one shape, dtype and device; by default on the shipped table."""
+    from tanhlut.compute import gpu
+
+    where = None if method == "exact" else gpu.table_on(table, loc.device)
+    return gpu.mode(loc, scale, method, where, low, high, out)
+
+
+def on_cpu(loc: Tensor, scale: Tensor, out: Tensor, low: float, high: float, address: int, method: int) -> None:
+    """The cpu kernel on plain contiguous tensors of one shape and dtype, float32 or float64; `out` apart from them."""
+    kernels = available.cpu_kernels()
+    kernel = kernels.call32 if loc.dtype == torch.float32 else kernels.call64
+    a, b, c, n = loc.data_ptr(), scale.data_ptr(), out.data_ptr(), loc.numel()
+    if n < threads.THRESHOLD:
+        kernel(a, b, c, 0, n, low, high, address, method)
+    else:
+
+        def work(begin: int, end: int, _kept: object = (loc, scale, out)) -> None:  # as long as a thread may be in it
+            kernel(a, b, c, begin, end, low, high, address, method)
+
+        threads.run(work, n)

@@ -1,0 +1,1 @@
+"""The squashed Gaussian as a distribution, and other people's."""

@@ -1,0 +1,59 @@
+"""The CPU kernel's own parts, where the proof (tablegen/verify) rests on them. Whole answers: test_backends.py."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import llvmlite.binding as llvm
+import numba
+import pytest
+
+import tanhlut
+from tanhlut.compute import cpu
+
+U = 2.0**-24
+
+
+@pytest.mark.parametrize("name", ["mode32", "mode64"])
+def test_loops_are_vectorised(name: str) -> None:
+    """Speed is not tested, but what it rests on: divisions and fused multiply-adds on whole vectors."""
+    features = llvm.get_host_cpu_features()
+    if not features.get("avx2"):
+        pytest.skip("reads the assembly of AVX2 and later only")
+    fresh = numba.njit(cpu._ADDRESSES, error_model="numpy")(getattr(cpu, name).py_func)
+    (assembly,) = fresh.inspect_asm().values()
+    real = "s" if name == "mode32" else "d"
+    assert re.search(rf"vdivp{real}\s.*%[yz]mm", assembly)
+    assert re.search(rf"vfn?madd\d+p{real}\s.*%[yz]mm", assembly)
+
+
+def test_a_changed_source_is_compiled_anew(tmp_path: Path) -> None:
+    """numba watches cpu.py alone: a change in what it inlines must not leave the old kernel running."""
+    package = tmp_path / "tanhlut"
+    shutil.copytree(Path(tanhlut.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(Path(tanhlut.__file__).parent.parent / "data", tmp_path / "data")
+    code = "import tanhlut; print(tanhlut.mode(0.2, 1.0, backend='cpu'), tanhlut.__file__)"
+    environment = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
+
+    def answer() -> float:
+        run = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=tmp_path,
+            env={**environment, "PYTHONPATH": str(tmp_path)},
+        )
+        number, path = run.stdout.split()
+        assert path.startswith(str(tmp_path))
+        return float(number)
+
+    assert answer() == pytest.approx(0.9730156866523543)
+    source = package / "formula" / "element.py"
+    text = source.read_text()
+    assert "half * signed(y, loc) + middle" in text
+    source.write_text(text.replace("half * signed(y, loc) + middle", "signed(y, loc) - half"))
+    assert answer() == pytest.approx(0.9730156866523543 - 1.0)

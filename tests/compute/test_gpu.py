@@ -1,0 +1,177 @@
+"""The GPU kernel: on the device where there is one, else in Triton's interpreter, which runs the same code."""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+CUDA = torch.cuda.is_available()
+if not CUDA:
+    os.environ["TRITON_INTERPRET"] = "1"  # before Triton is imported
+triton = pytest.importorskip("triton", reason="Triton is not installed: pip install 'tanhlut[gpu]'")
+
+import points  # noqa: E402
+from conftest import table_named  # noqa: E402
+from oracle import REFERENCE  # noqa: E402
+from tanhlut import ModeLookup, ModeTable, mode  # noqa: E402
+from tanhlut.compute import available, eager, gpu  # noqa: E402
+from tanhlut.methods import COMPILED  # noqa: E402
+from test_lookup import bits  # noqa: E402
+
+DEVICE = torch.device("cuda" if CUDA else "cpu")
+TABLES = ["default", "narrow", "coarse"]
+on_hardware = pytest.mark.skipif(not CUDA, reason="needs a CUDA device")
+fused = pytest.mark.skipif(
+    not CUDA and not hasattr(triton._C.libtriton.interpreter, "fma_fp32"),
+    reason="this Triton's interpreter rounds an fma twice: pip install 'triton>=3.9'",
+)
+
+
+@pytest.fixture(autouse=True)
+def _found_anew() -> Iterator[None]:
+    """What is available was perhaps asked before this file asked for the interpreter."""
+    available.gpu_missing.cache_clear()
+    yield
+    available.gpu_missing.cache_clear()
+
+
+def run(loc: torch.Tensor, scale: torch.Tensor, *bounds: Any, **options: Any) -> torch.Tensor:
+    return mode(loc.to(DEVICE), scale.to(DEVICE), *bounds, backend="gpu", **options).cpu()  # type: ignore[no-any-return]
+
+
+@fused
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("method", COMPILED)
+def test_the_cpu_kernels_bits(method: str, name: str) -> None:
+    """The same operations in the same order: everything tested and proven of the CPU kernel holds here."""
+    table = table_named(name)
+    for seed, sample in enumerate((points.uniform, points.cusp, points.jump, points.exponents)):
+        loc, scale = (torch.from_numpy(part).float() for part in sample(5000, seed=seed))
+        loc[::2] *= -1
+        expected = mode(loc, scale, method=method, table=table, backend="cpu")
+        assert bits(run(loc, scale, method=method, table=table)) == bits(expected)
+    loc, scale = points.hard_queries(table, 5000, seed=3)
+    expected = mode(loc, scale, -3.0, 1.5, method=method, table=table, backend="cpu")
+    assert bits(run(loc, scale, -3.0, 1.5, method=method, table=table)) == bits(expected)
+
+
+@fused
+@pytest.mark.parametrize("method", ["refined", "exact"])
+def test_reference_rows(method: str) -> None:
+    y = run(torch.tensor(REFERENCE.loc).float(), torch.tensor(REFERENCE.scale).float(), method=method)
+    assert np.abs(y.double().numpy() - REFERENCE.mode).max() <= 2.4e-7
+
+
+@fused
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("method", COMPILED)
+def test_edges_and_half_precision(method: str, dtype: torch.dtype) -> None:
+    """Conventions as on the CPU; half types are computed in float32 and rounded once."""
+    inf, nan = float("inf"), float("nan")
+    loc = torch.tensor([0.0, -0.0, 0.3, inf, -inf, 1.0, 0.0, nan, 1.0, nan, 1.0, 0.0, 1e-7, -6e-8], dtype=dtype)
+    scale = torch.tensor([1.0, 1.0, 0.0, 1.0, 0.0, inf, inf, 1.0, nan, nan, -1.0, -inf, 0.7, 1.0], dtype=dtype)
+    loc, scale = torch.cat([loc, torch.randn(2000).to(dtype)]), torch.cat([scale, (torch.rand(2000) * 2).to(dtype)])
+    y, expected = run(loc, scale, method=method), mode(loc, scale, method=method, backend="cpu")
+    assert y.dtype == dtype
+    torch.testing.assert_close(y, expected, rtol=0, atol=0, equal_nan=True)
+    number = ~y.isnan()
+    assert (y.signbit() == loc.signbit())[number].all()
+    fused = gpu.mode(loc.to(DEVICE), scale.to(DEVICE), method, None if method == "exact" else device_table()).cpu()
+    if CUDA or dtype != torch.bfloat16:  # rounded by the kernel itself; the interpreter cuts bfloat16 off instead
+        torch.testing.assert_close(fused, expected, rtol=0, atol=0, equal_nan=True)
+
+
+def device_table() -> gpu.DeviceTable:
+    packed = ModeTable.default().packed
+    assert packed is not None
+    return gpu.device_table(packed, DEVICE)
+
+
+@pytest.mark.parametrize("method", COMPILED)
+def test_shapes_layout_and_batch_never_matter(method: str) -> None:
+    loc, scale = torch.randn(37, 29) * 2, torch.rand(37, 29) * 2
+    whole = run(loc, scale, method=method)
+    for a, b, expected in ((loc.T, scale.T, whole.T), (loc[::2, ::3], scale[::2, ::3], whole[::2, ::3])):
+        assert bits(run(a, b, method=method)) == bits(expected)
+    assert bits(run(loc[3, 4], scale[3, 4], method=method)[None]) == bits(whole[3, 4:5])
+    assert run(torch.empty(0, 3), torch.ones(3), method=method).shape == (0, 3)
+    out = torch.empty(37, 29, device=DEVICE)
+    assert mode(loc.to(DEVICE), scale.to(DEVICE), method=method, backend="gpu", out=out) is out
+    assert bits(out.cpu()) == bits(whole)
+    assert bits(gpu.mode(loc.to(DEVICE), scale.to(DEVICE), method, device_table(), out=out.zero_()).cpu()) == bits(
+        whole
+    )
+
+
+def test_gradients() -> None:
+    loc, scale = (x.to(DEVICE).requires_grad_() for x in (torch.randn(20), torch.rand(20)))
+    got = torch.autograd.grad(mode(loc, scale, backend="gpu").sum(), (loc, scale))
+    expected = torch.autograd.grad(mode(loc, scale, backend="eager").sum(), (loc, scale))
+    torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_what_it_cannot_serve_raises() -> None:
+    double = torch.zeros(3, dtype=torch.float64, device=DEVICE)
+    with pytest.raises(ValueError, match="float64"):
+        mode(double, double, backend="gpu")
+    with pytest.raises(ValueError, match=r"serves CPU tensors|cannot"):
+        mode(torch.empty(3, device="meta"), torch.empty(3, device="meta"), backend="cpu")
+
+
+@on_hardware
+@pytest.mark.parametrize("method", COMPILED)
+def test_cuda_graph(method: Any) -> None:
+    loc, scale = torch.randn(4096, device=DEVICE), torch.rand(4096, device=DEVICE)
+    expected = mode(loc, scale, method=method)
+    graph, out = torch.cuda.CUDAGraph(), torch.empty_like(loc)
+    with torch.cuda.graph(graph):
+        mode(loc, scale, method=method, out=out)
+    out.zero_()
+    graph.replay()
+    assert bits(out.cpu()) == bits(expected.cpu())
+
+
+@on_hardware
+def test_no_host_sync_and_no_allocation_but_the_result() -> None:
+    loc, scale = torch.randn(4096, device=DEVICE), torch.rand(4096, device=DEVICE)
+    out = torch.empty_like(loc)
+    lookup = ModeLookup().to(DEVICE)
+    mode(loc, scale, out=out)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        before = torch.cuda.memory_stats()["allocation.all.allocated"]
+        mode(loc, scale, out=out)
+        assert torch.cuda.memory_stats()["allocation.all.allocated"] == before
+        lookup(loc, scale)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's compiler warns about torch
+def test_torch_compile_keeps_the_bits() -> None:
+    """An operator that is launched as ever; gradients too. "auto" is traced. What Inductor writes: `launches.py`."""
+    loc, scale = torch.randn(500, device=DEVICE), torch.rand(500, device=DEVICE)
+    own = table_named("coarse")
+
+    def policy(loc: torch.Tensor, scale: torch.Tensor, table: ModeTable | None, backend: str) -> torch.Tensor:
+        return mode(loc * 1.0, scale, table=table, backend=backend) + 0.0  # type: ignore[no-any-return]
+
+    def slope(function: Any) -> torch.Tensor:
+        leaf = loc.clone().requires_grad_()
+        return torch.autograd.grad(function(leaf, scale, own, "gpu").sum(), leaf)[0]
+
+    compiled = torch.compile(policy, fullgraph=True, backend="inductor" if CUDA else "aot_eager")
+    for table in (None, own):
+        assert bits(compiled(loc, scale, table, "gpu").cpu()) == bits(policy(loc, scale, table, "gpu").cpu())
+    torch.testing.assert_close(slope(compiled), slope(policy))
+    torch.testing.assert_close(compiled(loc, scale, None, "auto"), run(loc, scale).to(DEVICE), rtol=0, atol=4e-7)
+
+
+@on_hardware
+def test_auto_is_this_backend_on_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(eager, "evaluate", None)
+    assert mode(torch.randn(5, device=DEVICE), torch.rand(5, device=DEVICE)).is_cuda
+    assert mode(torch.randn(5, device=DEVICE).bfloat16(), 0.5).dtype == torch.bfloat16
