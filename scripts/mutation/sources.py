@@ -156,14 +156,18 @@ MUTANTS: list[Mutant] = [
         ("begin[lowest], end[lowest] = 0.0, 0.0", "pass"),
     ),
     *_program(
+        "formula/chart",
+        ("divide(square, THREE + square)", "divide(square, (THREE + 0.0001) + square)"),
+        ("divide(z, square_root(ONE + z * z))", "divide(z, square_root((ONE + 0.0001) + z * z))"),
+        ("& (y == y), ONE, y)", ", ONE, y)"),
+        ("select(x == ZERO, ZERO, divide(m, x))", "divide(m, x)"),
+        ("at_most(select(x == ZERO, ZERO, divide(m, x)), ONE)", "select(x == ZERO, ZERO, divide(m, x))"),
+        verified=("data/default.h5",),
+    ),
+    *_program(
         "compute/mlp",
-        ("ROOT_STEPS = {torch.float32: 4,", "ROOT_STEPS = {torch.float32: 3,"),
-        ("square / (3.0 + square)", "square / (3.0001 + square)"),
-        ("a = z if k == last else z / torch.sqrt(1.0 + z * z)", "a = z if k == last else torch.tanh(z)"),
-        ("y = at.base * (1.0 + forward(at.u, at.rho, network))", "y = at.base"),
-        ("return torch.where(saturated & (y == y), 1.0, y)", "return torch.where(saturated, 1.0, y)"),
-        ("torch.where(x == 0.0, 0.0, m / x)", "(m / x)"),
-        (".clamp(max=1.0)", ""),
+        ("base * (1.0 + forward(u, rho, network))", "base"),
+        ("a = z if k == last else tensors.of(z).algebraic(z)", "a = z if k == last else torch.tanh(z)"),
         verified=("data/default.h5",),
     ),
     *_analysis(
@@ -282,7 +286,7 @@ EXPLAINED: dict[str, str] = {
     "compute/grid: right=True → right=False": (
         "on a node the weight is 1 in the lower cell, not 0 in the upper: one value"
     ),
-    "compute/mlp: .clamp(max=1.0) → nothing": (
+    "formula/chart: at_most(select(x == ZERO, ZERO, divide(m, x)), ONE) → select(x == ZERO, ZERO, divide(m, x))": (
         "m/X came out above 1 in none of 12 million queries; only rounding could lead there, and it is charged"
     ),
 }

@@ -22,6 +22,7 @@ from tablegen.make.build import versions
 from tanhlut.compute import mlp
 from tanhlut.file import schema
 from tanhlut.file.network import Network
+from tanhlut.formula import tensors
 from tanhlut.solver import solve_mode
 
 HIDDEN = (8, 8)
@@ -118,9 +119,9 @@ def _points(along_v: int, along_rho: int) -> Points:
     v, rho = (part.ravel() for part in np.meshgrid(_chebyshev(along_v), _chebyshev(along_rho), indexing="ij"))
     u = v * v
     m, s = rho * v * np.sqrt(3.0 / (1.0 - u)), (1.0 - rho) / (1.0 - u)
-    chart = mlp.chart(torch.from_numpy(m), torch.from_numpy((u - rho) / (1.0 - u)))
+    at = tensors.DOUBLE.chart(torch.from_numpy(m), torch.from_numpy((u - rho) / (1.0 - u)))
     mode = torch.from_numpy(solve_mode(m, np.sqrt(s / 2.0), solver="newton"))
-    return Points(torch.stack([chart.u, chart.rho], 1), chart.base, mode)
+    return Points(torch.stack(at[:2], 1), at[2], mode)
 
 
 def _chebyshev(n: int) -> NDArray[np.float64]:

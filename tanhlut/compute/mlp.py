@@ -1,20 +1,6 @@
-"""The network in plain torch operations: a chart of the half-plane, a few small layers, an algebraic base.
-
-For targets that gather badly. On raw (loc, scale) a small network stalls at 2e-2, since the mode has a cusp. The chart
-takes the cusp away: replace tanh x by its Padé approximant x/(1 + x²/3), and the equation x = m + s·tanh x becomes
-
-    X³ − m·X² − 3·δ·X − 3·m = 0,    p'(X) = X²·(2 − ρ) + 3·ρ > 0 at its largest root,    ρ = m/X ∈ [0, 1].
-
-With u = v² = X²/(3 + X²), every (m ≥ 0, scale > 0) is one point of the unit square and back again:
-
-    m = ρ·X,    s = (1 − ρ)/(1 − u),    δ = (u − ρ)/(1 − u),
-
-where the mode is y = b·(1 + N(u, ρ)), b = X/√(1 + X²) = √3·v/√(1 + 2u): exact at X = 0 and, as both tend to 1, in the
-tails, so that the network N only has to supply up to 11 % of it, smoothly. tanh x ≥ x/(1 + x²/3) puts X at or below x*.
-
-Layers are a ← z/√(1 + z²), z = W·a + c. With this activation every operation but the start of the root search is
-correctly rounded by IEEE 754, so the proof (tablegen.verify.network) rests on no library's tanh. Sums run over a tree
-of element-wise additions, not through a matrix product, whose result depends on the size of the batch.
+"""The network in plain torch operations, for targets that gather badly: its layers on the chart of the text
+(`tanhlut.formula.chart`). Sums run over a tree of element-wise additions, not through a matrix product, whose result
+depends on the size of the batch.
 """
 
 from collections.abc import Sequence
@@ -30,10 +16,6 @@ from tanhlut.tracing import traced
 if TYPE_CHECKING:
     from tanhlut.file.network import Network
 
-# Newton steps from √(m² + c²), which is within −14 % and +42 % of X: after 4 within 3e-10 relative, after 5 within
-# 1e-15 (measured over the half-plane; tests/compute/test_mlp.py repeats it).
-ROOT_STEPS = {torch.float32: 4, torch.float64: 5}
-
 _BLOCK = 1 << 16  # elements at a time: the products of a layer of 8 take 256 bytes each
 
 
@@ -42,14 +24,6 @@ class Layers(NamedTuple):
 
     weights: tuple[Tensor, ...]
     biases: tuple[Tensor, ...]
-
-
-class Chart(NamedTuple):
-    """Where a query lies in the unit square, and the base b of its mode."""
-
-    u: Tensor
-    rho: Tensor
-    base: Tensor
 
 
 def layers_of(
@@ -74,25 +48,10 @@ def evaluate(m: Tensor, s: Tensor, delta: Tensor, network: Layers) -> Tensor:
     if not traced() and m.numel() > _BLOCK:
         blocks = zip(m.split(_BLOCK), s.split(_BLOCK), delta.split(_BLOCK), strict=True)
         return torch.cat([evaluate(*block, network) for block in blocks])
-    at = chart(m, delta)
-    y = at.base * (1.0 + forward(at.u, at.rho, network))
     text = tensors.of(m)
-    saturated = (m >= text.LOC_SATURATION) | (s >= 2.0 * text.SCALE_SATURATION**2)
-    return torch.where(saturated & (y == y), 1.0, y)  # NaN stays
-
-
-def chart(m: Tensor, delta: Tensor) -> Chart:
-    """The unit square's (u, ρ) of (m, δ), and b. At m = 0 < −δ, where X = 0 and ρ no longer matters, ρ = 0."""
-    p, q = tensors.of(m).cubic(m, delta)
-    x = torch.sqrt(m * m + p * p / q)
-    three_delta, three_m = 3.0 * delta, 3.0 * m
-    for _ in range(ROOT_STEPS[m.dtype]):
-        value = x * (x * (x - m) - three_delta) - three_m
-        slope = x * (3.0 * x - 2.0 * m) - three_delta
-        x = (x - value / slope).clamp(min=0.0)
-    square = x * x
-    rho = torch.where(x == 0.0, 0.0, m / x).clamp(max=1.0)
-    return Chart(square / (3.0 + square), rho, x / torch.sqrt(1.0 + square))
+    u, rho, base = text.chart(m, delta)
+    y: Tensor = text.saturate(base * (1.0 + forward(u, rho, network)), m, s)
+    return y
 
 
 def forward(u: Tensor, rho: Tensor, network: Layers) -> Tensor:
@@ -101,7 +60,7 @@ def forward(u: Tensor, rho: Tensor, network: Layers) -> Tensor:
     last = len(network.weights) - 1
     for k, (weight, bias) in enumerate(zip(*network, strict=True)):
         z = tree_sum(weight * a) + bias
-        a = z if k == last else z / torch.sqrt(1.0 + z * z)
+        a = z if k == last else tensors.of(z).algebraic(z)
     return a.squeeze(0)
 
 

@@ -33,6 +33,9 @@ class Coefficients(NamedTuple):
     rounder: float
     exp2: tuple[float, ...]
     mantissa_bits: int
+    # Newton steps to the chart's root: within 3e-10 (float32), 1e-15 (float64) relative, measured over the half-plane
+    # (tests/compute/test_mlp.py repeats it).
+    root_steps: int
 
 
 def convergent(denominators: Sequence[float]) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -67,6 +70,7 @@ SINGLE = Coefficients(
         1.0,
     ),
     23,
+    4,
 )
 
 DOUBLE = Coefficients(
@@ -91,6 +95,7 @@ DOUBLE = Coefficients(
         1.0,
     ),
     52,
+    5,
 )
 
 # First guesses from a float32's bits b, right to a few per cent, which one Newton step squares: 1/√x is about
@@ -110,6 +115,7 @@ def numbers(real: Callable[[float], Any], given: Coefficients) -> dict[str, Any]
         "HALF": 0.5,
         "ONE": 1.0,
         "ONE_AND_A_HALF": 1.5,
+        "TWO": 2.0,
         "THREE": 3.0,
         "THIRD": 1 / 3,
         "TWO_THIRDS": 2 / 3,
@@ -117,12 +123,14 @@ def numbers(real: Callable[[float], Any], given: Coefficients) -> dict[str, Any]
         "SEAM": SEAM,
         "LOC_SATURATION": given.loc_saturation,
         "SCALE_SATURATION": given.scale_saturation,
+        "S_SATURATION": 2.0 * given.scale_saturation**2,
         "EXP_HIGH": given.exp_high,
         "EXP_LOW": given.exp_low,
         "ROUNDER": given.rounder,
         "SMALLEST_CUBE": SMALLEST_CUBE,
     }
     whole = {
+        "ROOT_STEPS": given.root_steps,
         "MANTISSA_BITS": given.mantissa_bits,
         "SIGN": int(np.iinfo(np.int32 if given.mantissa_bits == 23 else np.int64).min),
         "INVERSE_ROOT": INVERSE_ROOT,

@@ -1,4 +1,4 @@
-"""What the text (`element`, `bits`) is written in: the names that a backend gives to `instantiate`.
+"""What the text (`element`, `bits`, `chart`) is written in: the names that a backend gives to `instantiate`.
 
 This file is read by people and type checkers. Every name below is either a number (`coefficients`, `layout`) or an
 operation; what an operation promises is what the proof (tablegen.verify) takes from it. Numbers carry no type of their
@@ -106,10 +106,18 @@ def signed(y: Any, loc: Any) -> Any:
     """y ≥ 0 with loc's sign bit."""
 
 
+# Of these, `chart` alone has need.
+
+
+def square_root(x: Any) -> Any:
+    """√x, rounded to nearest."""
+
+
 ZERO: Any
 HALF: Any
 ONE: Any
 ONE_AND_A_HALF: Any
+TWO: Any
 THREE: Any
 THIRD: Any
 TWO_THIRDS: Any
@@ -117,12 +125,14 @@ FOUR_THIRDS: Any
 SEAM: Any
 LOC_SATURATION: Any
 SCALE_SATURATION: Any
+S_SATURATION: Any
 EXP_HIGH: Any
 EXP_LOW: Any
 ROUNDER: Any
 SMALLEST_CUBE: Any
 UNIT: Any
 SPAN_UNIT: Any
+ROOT_STEPS: int
 MANTISSA_BITS: int
 SIGN: int
 INVERSE_ROOT: int

@@ -86,13 +86,14 @@ def _operations(kind: Any, given: Coefficients) -> dict[str, Any]:
         "bits": lambda x: np.asarray(x).view(word),
         "from_bits": lambda bits, like: np.asarray(bits, word).view(kind),
         "floor": np.floor,
+        "square_root": np.sqrt,
         "integer": lambda x: np.asarray(x).astype(np.int32),
         "real": lambda bits: np.asarray(bits).astype(np.float32),
         "load": lambda index, key: index[key],
     }
 
 
-SINGLE = instantiate("numpy_float32", _operations(np.float32, coefficients.SINGLE), "bits", "element")
+SINGLE = instantiate("numpy_float32", _operations(np.float32, coefficients.SINGLE), "bits", "element", "chart")
 # Arithmetic in float64 on the bits of float32 numbers: what the rounding of `position` is measured against.
 WIDE = instantiate(
     "numpy_wide",
@@ -103,4 +104,4 @@ WIDE = instantiate(
     },
     "bits",
 )
-DOUBLE = instantiate("numpy_float64", _operations(np.float64, coefficients.DOUBLE), "bits", "element")
+DOUBLE = instantiate("numpy_float64", _operations(np.float64, coefficients.DOUBLE), "bits", "element", "chart")

@@ -91,8 +91,9 @@ def _operations(given: Coefficients) -> dict[str, Any]:
         "inverse_root": _inverse_root,
         "inverse_cube_root": _inverse_cube_root,
         "signed": signed,
+        "square_root": torch.sqrt,
     }
 
 
-SINGLE = instantiate("torch_float32", _operations(coefficients.SINGLE), "element")
-DOUBLE = instantiate("torch_float64", _operations(coefficients.DOUBLE), "element")
+SINGLE = instantiate("torch_float32", _operations(coefficients.SINGLE), "element", "chart")
+DOUBLE = instantiate("torch_float64", _operations(coefficients.DOUBLE), "element", "chart")

@@ -47,22 +47,23 @@ def test_the_chart_inverts_its_definition(dtype: torch.dtype, allowed: float) ->
     m, delta, x = half_plane()
     keep = (m > 1e-30) & (delta.abs() > 1e-3)
     m, delta, x = m[keep], delta[keep], x[keep]
-    at = mlp.chart(m.to(dtype), delta.to(dtype))
-    torch.testing.assert_close(at.rho.double(), m / x, rtol=allowed, atol=allowed)
-    torch.testing.assert_close(at.u.double(), x * x / (3 + x * x), rtol=allowed, atol=0)
-    torch.testing.assert_close(at.base.double(), x / torch.sqrt(1 + x * x), rtol=allowed, atol=0)
+    u, rho, base = tensors.of(m.to(dtype)).chart(m.to(dtype), delta.to(dtype))
+    torch.testing.assert_close(rho.double(), m / x, rtol=allowed, atol=allowed)
+    torch.testing.assert_close(u.double(), x * x / (3 + x * x), rtol=allowed, atol=0)
+    torch.testing.assert_close(base.double(), x / torch.sqrt(1 + x * x), rtol=allowed, atol=0)
 
 
 @mpmath.workdps(40)
 def test_the_cubic_is_that_of_the_pade_approximant() -> None:
     """Its root solves x = m + s·x/(1 + x²/3), in 40 digits."""
     for m, delta in ((0.3, 0.5), (2.0, -0.4), (1e-6, 1e-4), (0.0, 0.7)):
-        chart = mlp.chart(torch.tensor([m], dtype=torch.float64), torch.tensor([delta], dtype=torch.float64))
+        query = (torch.tensor([number], dtype=torch.float64) for number in (m, delta))
+        u, _, _ = tensors.DOUBLE.chart(*query)
         x = mpmath.findroot(
             lambda x, m=m, d=delta: x - m - (1 + d) * x / (1 + x * x / 3),
             (3 * delta) ** 0.5 + m + 1 if delta > 0 else m,
         )
-        assert abs(float(chart.u[0]) - float(x * x / (3 + x * x))) < 1e-14
+        assert abs(float(u[0]) - float(x * x / (3 + x * x))) < 1e-14
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -14,9 +14,9 @@ from tablegen.verify import pieces, premises
 from tablegen.verify.cells import exact_delta
 from tablegen.verify.pieces import Floats, Pieces
 from tanhlut import ModeTable
-from tanhlut.compute import mlp
 from tanhlut.compute.grid import grid_of
 from tanhlut.file.axes import WHOLE_PLANE, Bounds
+from tanhlut.formula import tensors
 
 GOOD = premises.EAGER
 ONE = np.float32(1.0)
@@ -148,7 +148,7 @@ def test_edges_are_repeated() -> None:
 
 def test_the_chart_is_held() -> None:
     def chart(m: Floats, delta: Floats) -> tuple[Floats, Floats, Floats]:
-        return tuple(part.numpy() for part in mlp.chart(torch.from_numpy(m), torch.from_numpy(delta)))  # type: ignore[return-value]
+        return tuple(part.numpy() for part in tensors.SINGLE.chart(torch.from_numpy(m), torch.from_numpy(delta)))  # type: ignore[return-value]
 
     assert list(pieces.charts(chart, GOOD.fold, GOOD.clamps)) == []
     for k in range(3):

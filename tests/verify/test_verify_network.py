@@ -75,9 +75,9 @@ def test_no_query_beats_its_cells_bound(found: proof.NetworkVerification) -> Non
         loc, scale = loc[keep], scale[keep]
         at_least, _ = errors(ModeTable.default(), "mlp", loc, scale, "eager")
         m, _, delta = tensors.DOUBLE.fold(loc.double(), scale.double())
-        at = mlp.chart(m, delta)
+        u, rho, _ = tensors.DOUBLE.chart(m, delta)
         cells = len(found.cell_bounds)
-        i, j = ((part * cells).long().clamp(max=cells - 1) for part in (at.u.sqrt(), at.rho))
+        i, j = ((part * cells).long().clamp(max=cells - 1) for part in (u.sqrt(), rho))
         bounds = torch.from_numpy(found.cell_bounds)[i, j]
         # At an edge between cells rounding may choose the other: then the larger of the neighbours' holds.
         worse = at_least > bounds
@@ -156,8 +156,8 @@ def test_rounding_stays_within_its_bound(seed: int | None) -> None:
         wide = tensors.DOUBLE.fold(loc.double(), scale.double())
         exact = mlp.evaluate(*wide, layers_of(weights, biases, torch.float64, CPU))
         rounded = mlp.evaluate(*tensors.SINGLE.fold(loc, scale), layers_of(weights, biases, torch.float32, CPU))
-        at = mlp.chart(wide[0], wide[2])
-        i, j = ((part * 64).long().clamp(max=63) for part in (at.u.sqrt(), at.rho))
+        u, rho, _ = tensors.DOUBLE.chart(wide[0], wide[2])
+        i, j = ((part * 64).long().clamp(max=63) for part in (u.sqrt(), rho))
         ratio = (rounded.double() - exact).abs().numpy() / bounds[i, j]
         worst = max(worst, float(np.quantile(ratio, 1 - 1e-4)))
         # Points on a cell's edge may belong to its neighbour.
