@@ -11,25 +11,31 @@ adam     Gradient descent with Adam moments on the objective (x − loc)²/(2s) 
 """
 
 from collections.abc import Callable
-from typing import Literal, TypeVar
+from typing import Any, Literal, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tanhlut.arrays import check_choice, unify_for_proof
+from tanhlut.arrays import ArrayLike, check_choice, unify_for_proof
 from tanhlut.formula import equation, tensors
 
 Solver = Literal["adam", "newton"]
-Array = TypeVar("Array", Tensor, NDArray[np.float64])
+Numbers = NDArray[Any] | np.generic | float
 
 BRACKET = 4e-13  # relative half-width of the final sign-change proof; float64 rounding of h is below 1e-15·x·D
 ADAM = {"rate": 0.05, "decay": 0.9, "beta1": 0.9, "beta2": 0.999, "steps": 100, "stop": 1e-3}
 _NEWTON_STEPS = 100
 
 
-def solve_mode(loc: Array, scale: Array, *, solver: Solver = "adam") -> Array:
+@overload
+def solve_mode(loc: Tensor, scale: ArrayLike, *, solver: Solver = "adam") -> Tensor: ...
+@overload
+def solve_mode(loc: ArrayLike, scale: Tensor, *, solver: Solver = "adam") -> Tensor: ...
+@overload
+def solve_mode(loc: Numbers, scale: Numbers, *, solver: Solver = "adam") -> NDArray[np.float64]: ...
+def solve_mode(loc: ArrayLike, scale: ArrayLike, *, solver: Solver = "adam") -> Tensor | NDArray[np.float64]:
     """The mode of tanh(Normal(loc, scale²)) in float64, each root proven by a sign change.
 
     Args:
@@ -55,7 +61,7 @@ def solve_mode(loc: Array, scale: Array, *, solver: Solver = "adam") -> Array:
         x = solvers[solver](m, s, delta)
         _prove(x, m, delta)
         y: Tensor = tensors.DOUBLE.signed(tensors.DOUBLE.tanh_parts(x)[1].clamp(0.0, 1.0), wide_loc)
-    return y if is_torch else y.numpy()[()]  # type: ignore[return-value]
+    return y if is_torch else y.numpy()[()]
 
 
 def _newton(m: Tensor, s: Tensor, delta: Tensor) -> Tensor:

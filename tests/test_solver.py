@@ -6,12 +6,13 @@ import torch
 
 from oracle import REFERENCE
 from tanhlut import solve_mode
+from tanhlut.solver import Solver
 
 SOLVERS = ["newton", "adam"]
 
 
 @pytest.mark.parametrize(("solver", "absolute"), [("newton", 2e-15), ("adam", 1e-12)])
-def test_reference(solver: str, absolute: float) -> None:
+def test_reference(solver: Solver, absolute: float) -> None:
     y = solve_mode(REFERENCE.loc, REFERENCE.scale, solver=solver)
     error = np.abs(y - REFERENCE.mode)
     assert error.max() <= absolute
@@ -20,7 +21,7 @@ def test_reference(solver: str, absolute: float) -> None:
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_kinds_shapes_and_conventions(solver: str) -> None:
+def test_kinds_shapes_and_conventions(solver: Solver) -> None:
     nan, inf = float("nan"), float("inf")
     loc = np.array([0.0, -0.0, 0.0, -0.0, nan, 1.0, 1.0, inf, -inf, 5.0, 0.3])
     scale = np.array([0.5, 0.5, 1.0, 1.0, 1.0, nan, -1.0, 1.0, 1.0, inf, 0.0])
@@ -37,7 +38,7 @@ def test_kinds_shapes_and_conventions(solver: str) -> None:
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_an_element_does_not_see_its_batch(solver: str) -> None:
+def test_an_element_does_not_see_its_batch(solver: Solver) -> None:
     rng = np.random.default_rng(3)
     loc, scale = rng.normal(size=300), rng.uniform(0.01, 2, 300)
     whole = solve_mode(loc, scale, solver=solver)
@@ -48,4 +49,4 @@ def test_an_element_does_not_see_its_batch(solver: str) -> None:
 
 def test_unknown_solver() -> None:
     with pytest.raises(ValueError, match=r"'sgd'.*'adam', 'newton'"):
-        solve_mode(np.zeros(1), np.ones(1), solver="sgd")  # type: ignore[arg-type]
+        solve_mode(np.zeros(1), np.ones(1), solver="sgd")  # type: ignore[call-overload]
