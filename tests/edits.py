@@ -12,7 +12,7 @@ from tanhlut import ModeTable, TableError
 from tanhlut.file import schema
 
 
-def edit(path: Path, change: Callable[[h5py.File], None]) -> None:
+def edit(path: Path, change: Callable[[h5py.File], object]) -> None:
     """Change a file through HDF5 and make its header match again, as a deliberate forger would."""
     buffer = io.BytesIO(path.read_bytes())
     with h5py.File(buffer, "r+") as file:

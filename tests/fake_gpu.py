@@ -119,7 +119,7 @@ class Cuda(TorchFunctionMode):
 _GETTERS: dict[Any, Callable[[torch.device], Any]] = {
     torch.Tensor.is_cuda.__get__: lambda place: True,  # type: ignore[attr-defined]
     torch.Tensor.is_cpu.__get__: lambda place: False,  # type: ignore[attr-defined]
-    torch.Tensor.device.__get__: lambda place: place,  # type: ignore[attr-defined]
+    torch.Tensor.device.__get__: lambda place: place,
     torch.Tensor.get_device: lambda place: place.index,
 }
 

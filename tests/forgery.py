@@ -117,9 +117,9 @@ def _near(draw: st.DrawFn, places: Sequence[float]) -> float:
 def bounds(draw: st.DrawFn, loc: Array, scale: Array) -> Bounds:
     """On, inside or beyond the axes; often what the axes allow, so that the file may load."""
     if draw(st.integers(0, 3)):
-        low, high = np.float32(scale[0]), np.float32(scale[-1])
-        scale_min = 0.0 if low == 0 else float(np.nextafter(low, np.float32(9)))
-        scale_max = float("inf") if high > 2.91 else float(np.nextafter(high, np.float32(0)))
+        first, last = np.float32(scale[0]), np.float32(scale[-1])
+        scale_min = 0.0 if first == 0 else float(np.nextafter(first, np.float32(9)))
+        scale_max = float("inf") if last > 2.91 else float(np.nextafter(last, np.float32(0)))
         return Bounds(float("inf") if loc[-1] >= 16 else float(loc[-1]), scale_min, scale_max)
     loc_max = _near(draw, [*_LOCS, loc[-1], loc[-2], loc[1]])
     low, high = sorted(_near(draw, [*_SCALES, scale[0], scale[1], scale[-1], scale[-2]]) for _ in range(2))

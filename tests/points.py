@@ -1,5 +1,7 @@
 """Where accuracy is tested: float32-exact (loc ≥ 0, scale) points that follow the regions of the equation."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -8,6 +10,8 @@ from torch import Tensor
 from oracle import Floats
 from tablegen.verify.cells import exact_delta
 from tanhlut import ModeTable
+
+Sample = Callable[..., tuple[Floats, Floats]]  # of n and seed
 
 
 def uniform(n: int, seed: int) -> tuple[Floats, Floats]:

@@ -7,18 +7,19 @@ import torch
 import points
 from oracle import REFERENCE, Floats, prove
 from tanhlut import ModeTable, mode, pre_tanh_mode, solve_mode
+from tanhlut.methods import Method
 
 TABLES = ["default", "narrow", "coarse"]
-EXACT_AS = {np.float32: (2.4e-7, 1e-6), np.float64: (1e-14, 1e-13)}
+EXACT_AS: dict[type[np.floating], tuple[float, float]] = {np.float32: (2.4e-7, 1e-6), np.float64: (1e-14, 1e-13)}
 
 
 @pytest.fixture
 def table(request: pytest.FixtureRequest) -> ModeTable:
     name = request.param
-    return ModeTable.default() if name == "default" else request.getfixturevalue(name)  # type: ignore[no-any-return]
+    return ModeTable.default() if name == "default" else request.getfixturevalue(name)
 
 
-def check(y: Floats, truth: Floats, dtype: type) -> None:
+def check(y: Floats, truth: Floats, dtype: type[np.floating]) -> None:
     absolute, relative = EXACT_AS[dtype]
     error = np.abs(y.astype(np.float64) - truth)
     assert error.max() <= absolute
@@ -29,22 +30,22 @@ def check(y: Floats, truth: Floats, dtype: type) -> None:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("method", ["refined", "exact"])
 @pytest.mark.parametrize("table", TABLES, indirect=True)
-def test_reference(table: ModeTable, method: str, dtype: type) -> None:
+def test_reference(table: ModeTable, method: Method, dtype: type[np.floating]) -> None:
     loc, scale = REFERENCE.loc.astype(dtype), REFERENCE.scale.astype(dtype)
     check(mode(loc, scale, method=method, table=table), REFERENCE.mode, dtype)
     check(-mode(-loc, scale, method=method, table=table), REFERENCE.mode, dtype)
 
 
 @pytest.mark.parametrize("method", ["refined", "exact"])
-def test_reference_before_tanh(method: str) -> None:
+def test_reference_before_tanh(method: Method) -> None:
     x = pre_tanh_mode(REFERENCE.loc, REFERENCE.scale, method=method)
     assert (np.abs(x - REFERENCE.pre_tanh) / np.abs(REFERENCE.pre_tanh)).max() <= 1e-12
 
 
 @pytest.mark.parametrize("sample", [points.uniform, points.cusp, points.jump, points.exponents])
-def test_a_million_points(sample: object, narrow: ModeTable) -> None:
+def test_a_million_points(sample: points.Sample, narrow: ModeTable) -> None:
     """250 000 a region. Each truth is proven by 200-bit balls; the solver only proposes candidates."""
-    loc, scale = sample(250_000, seed=20261123)  # type: ignore[operator]
+    loc, scale = sample(250_000, seed=20261123)
     truth = prove(loc, scale, solve_mode(loc, scale, solver="newton"))
     for dtype in (np.float32, np.float64):
         a, b = loc.astype(dtype), scale.astype(dtype)
@@ -68,7 +69,7 @@ def test_the_cusp_at_float64_resolution() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("method", ["refined", "exact"])
-def test_half_precision_rounds_once(method: str, dtype: torch.dtype) -> None:
+def test_half_precision_rounds_once(method: Method, dtype: torch.dtype) -> None:
     """Computed in float32 and rounded once: within half a unit in the last place, float32's error aside."""
     rng = np.random.default_rng(5)
     loc = torch.from_numpy(rng.uniform(0, 4, 5000)).to(dtype)

@@ -162,7 +162,7 @@ def test_nan_and_infinite_arguments() -> None:
 def test_kinds_in_and_out() -> None:
     number = certify(0.2, 1.0, 0.973)
     assert type(number) is float
-    array = certify(np.float32([0.25, 0.5]), 1.0, np.zeros((3, 1)))
+    array = certify(np.array([0.25, 0.5], np.float32), 1.0, np.zeros((3, 1)))
     assert isinstance(array, np.ndarray)
     assert array.shape == (3, 2)
     assert array.dtype == np.float64

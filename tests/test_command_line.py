@@ -148,7 +148,7 @@ def test_ctrl_c_while_pairs_are_typed() -> None:
     def heed() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     with subprocess.Popen([sys.executable, "-m", "tanhlut"], text=True, preexec_fn=heed, **pipes) as process:
         assert process.stdin is not None
         assert process.stdout is not None

@@ -7,14 +7,15 @@ import torch
 import points
 from oracle import prove
 from tanhlut import mode, solve_mode
+from tanhlut.methods import Method
 
 U = 2.0**-24
 
 
 @pytest.mark.parametrize("method", ["bilinear", "refined", "exact"])
 @pytest.mark.parametrize("sample", [points.uniform, points.cusp, points.jump])
-def test_errors_are_within_their_first_order_bounds(sample: object, method: str) -> None:
-    loc, scale = sample(50_000, seed=11)  # type: ignore[operator]
+def test_errors_are_within_their_first_order_bounds(sample: points.Sample, method: Method) -> None:
+    loc, scale = sample(50_000, seed=11)
     y = prove(loc, scale, solve_mode(loc, scale, solver="newton"))
     q = (1 - y) * (1 + y)
     delta = 2 * scale**2 - 1  # float32-exact scales: the square is exact in float64

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import tanhlut
 from tanhlut import ModeLookup, ModeTable, is_bimodal, mode, pre_tanh_mode
-from tanhlut.methods import METHODS
+from tanhlut.methods import METHODS, Method
 
 NAN, INF = float("nan"), float("inf")
 PEAK = 0.9575040240772687  # the positive solution of y = tanh(2y), mpmath
@@ -24,17 +24,17 @@ methods = st.sampled_from(METHODS)
 def bits(y: torch.Tensor) -> list[int]:
     """The bit patterns: equal bits, NaN and ±0.0 included, is what 'bitwise' means here."""
     integers = {2: torch.int16, 4: torch.int32, 8: torch.int64}
-    return y.contiguous().view(integers[y.element_size()]).tolist()  # type: ignore[no-any-return]
+    return y.contiguous().view(integers[y.element_size()]).tolist()
 
 
 @pytest.fixture(params=["default", "narrow"])
 def table(request: pytest.FixtureRequest) -> ModeTable:
-    return ModeTable.default() if request.param == "default" else request.getfixturevalue("narrow")  # type: ignore[no-any-return]
+    return ModeTable.default() if request.param == "default" else request.getfixturevalue("narrow")
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("dtype", TORCH_DTYPES)
-def test_edges(method: str, dtype: torch.dtype, table: ModeTable) -> None:
+def test_edges(method: Method, dtype: torch.dtype, table: ModeTable) -> None:
     cases = [
         # loc, scale, mode
         (0.0, 0.5, 0.0), (0.0, 0.0, 0.0), (0.3, 0.0, torch.tensor(0.3, dtype=dtype).double().tanh().item()),
@@ -54,7 +54,7 @@ def test_edges(method: str, dtype: torch.dtype, table: ModeTable) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_before_tanh_edges(method: str) -> None:
+def test_before_tanh_edges(method: Method) -> None:
     loc = torch.tensor([0.0, -0.0, INF, -INF, 1.0, 0.0, NAN, 1.0, 0.0])
     scale = torch.tensor([0.5, 0.5, 1.0, 0.0, INF, 0.0, 1.0, -1.0, 1.0])
     expected = torch.tensor([0.0, -0.0, INF, -INF, INF, 0.0, NAN, NAN, float(np.arctanh(PEAK))])
@@ -65,7 +65,7 @@ def test_before_tanh_edges(method: str) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.tuples(any_loc, any_scale), min_size=1, max_size=20), methods, st.sampled_from([1.0, 2.5]))
-def test_odd_bitwise_and_in_range(pairs: list[tuple[float, float]], method: str, bound: float) -> None:
+def test_odd_bitwise_and_in_range(pairs: list[tuple[float, float]], method: Method, bound: float) -> None:
     for dtype in (torch.float32, torch.float64):
         loc, scale = torch.tensor(pairs, dtype=dtype).T
         y = mode(loc, scale, -bound, bound, method=method)
@@ -76,7 +76,7 @@ def test_odd_bitwise_and_in_range(pairs: list[tuple[float, float]], method: str,
 
 @settings(max_examples=200, deadline=None)
 @given(any_loc, any_loc, any_scale, any_scale, methods)
-def test_increasing(loc: float, other_loc: float, scale: float, other_scale: float, method: str) -> None:
+def test_increasing(loc: float, other_loc: float, scale: float, other_scale: float, method: Method) -> None:
     """In loc, and for loc ≥ 0 in scale, up to the method's rounding (neighbouring floats may swap by an ulp or two).
 
     Nothing makes a network monotone: it is up to twice its error.
@@ -84,14 +84,16 @@ def test_increasing(loc: float, other_loc: float, scale: float, other_scale: flo
     low, high = sorted((loc, other_loc), key=lambda x: (x, np.copysign(1.0, x)))  # −0.0 comes before 0.0: they differ
     narrow, wide = sorted((scale, other_scale))
     slack = 1.2e-5 if method == "mlp" else 3e-7
-    a, b, c = mode(np.float32([low, high, abs(high)]), np.float32([narrow, narrow, wide]), method=method)
+    a, b, c = mode(
+        np.array([low, high, abs(high)], np.float32), np.array([narrow, narrow, wide], np.float32), method=method
+    )
     assert b >= a - slack
     assert c >= abs(b) - slack
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("dtype", TORCH_DTYPES)
-def test_batch_mates_and_layout_never_matter(method: str, dtype: torch.dtype, table: ModeTable) -> None:
+def test_batch_mates_and_layout_never_matter(method: Method, dtype: torch.dtype, table: ModeTable) -> None:
     generator = torch.Generator().manual_seed(1)
     loc = (torch.randn(41, 53, generator=generator) * 2).to(dtype)
     scale = (torch.rand(41, 53, generator=generator) * 2).to(dtype)

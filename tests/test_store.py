@@ -97,7 +97,7 @@ def test_partial_names_are_new_each_time_and_created_exclusively(out: Path, monk
     assert all(flags & wanted == wanted for _, flags in opened)
     assert len({path for path, _ in opened}) == 20
     with monkeypatch.context() as patch:  # a name that is taken, however unlikely, is another's file
-        patch.setattr(store.secrets, "token_hex", lambda _: "0")
+        patch.setattr("tablegen.store.secrets.token_hex", lambda _: "0")
         taken = out.with_name(".tablegen-0.partial")
         taken.write_bytes(b"another's")
         with pytest.raises(FileExistsError):

@@ -170,7 +170,7 @@ def jit_trace() -> None:
 def fx() -> None:
     for options in ({"pre_dispatch": True}, {"tracing_mode": "fake"}, {"tracing_mode": "symbolic"}, {}):
         for method in METHODS if options.get("tracing_mode") == "fake" else ("refined",):
-            function = make_fx(Policy(method), **options)  # type: ignore[arg-type]
+            function = make_fx(Policy(method), **options)
             check(function(LOC * 0.5, SCALE * 0.5)(LOC, SCALE), method)
     module = make_fx(Policy("refined", True), tracing_mode="fake")
     check(module(LOC * 0.5, SCALE * 0.5)(LOC, SCALE))

@@ -18,7 +18,7 @@ from conftest import table_named  # noqa: E402
 from oracle import REFERENCE  # noqa: E402
 from tanhlut import ModeLookup, ModeTable, mode  # noqa: E402
 from tanhlut.compute import available, eager, gpu  # noqa: E402
-from tanhlut.methods import COMPILED  # noqa: E402
+from tanhlut.methods import COMPILED, Method  # noqa: E402
 from test_lookup import bits  # noqa: E402
 
 DEVICE = torch.device("cuda" if CUDA else "cpu")
@@ -45,7 +45,7 @@ def run(loc: torch.Tensor, scale: torch.Tensor, *bounds: Any, **options: Any) ->
 @fused
 @pytest.mark.parametrize("name", TABLES)
 @pytest.mark.parametrize("method", COMPILED)
-def test_the_cpu_kernels_bits(method: str, name: str) -> None:
+def test_the_cpu_kernels_bits(method: Method, name: str) -> None:
     """The same operations in the same order: everything tested and proven of the CPU kernel holds here."""
     table = table_named(name)
     for seed, sample in enumerate((points.uniform, points.cusp, points.jump, points.exponents)):
@@ -60,7 +60,7 @@ def test_the_cpu_kernels_bits(method: str, name: str) -> None:
 
 @fused
 @pytest.mark.parametrize("method", ["refined", "exact"])
-def test_reference_rows(method: str) -> None:
+def test_reference_rows(method: Method) -> None:
     y = run(torch.tensor(REFERENCE.loc).float(), torch.tensor(REFERENCE.scale).float(), method=method)
     assert np.abs(y.double().numpy() - REFERENCE.mode).max() <= 2.4e-7
 
@@ -68,7 +68,7 @@ def test_reference_rows(method: str) -> None:
 @fused
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
 @pytest.mark.parametrize("method", COMPILED)
-def test_edges_and_half_precision(method: str, dtype: torch.dtype) -> None:
+def test_edges_and_half_precision(method: Method, dtype: torch.dtype) -> None:
     """Conventions as on the CPU; half types are computed in float32 and rounded once."""
     inf, nan = float("inf"), float("nan")
     loc = torch.tensor([0.0, -0.0, 0.3, inf, -inf, 1.0, 0.0, nan, 1.0, nan, 1.0, 0.0, 1e-7, -6e-8], dtype=dtype)
@@ -91,7 +91,7 @@ def device_table() -> gpu.DeviceTable:
 
 
 @pytest.mark.parametrize("method", COMPILED)
-def test_shapes_layout_and_batch_never_matter(method: str) -> None:
+def test_shapes_layout_and_batch_never_matter(method: Method) -> None:
     loc, scale = torch.randn(37, 29) * 2, torch.rand(37, 29) * 2
     whole = run(loc, scale, method=method)
     for a, b, expected in ((loc.T, scale.T, whole.T), (loc[::2, ::3], scale[::2, ::3], whole[::2, ::3])):

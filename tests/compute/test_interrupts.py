@@ -194,7 +194,7 @@ def test_what_a_thread_works_on_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     mode(loc, scale, out=torch.empty(100_000))
     references = [weakref.ref(tensor) for tensor in (loc, scale)]
     del loc, scale
-    assert launch.threads.run is threads.run
+    assert vars(launch)["threads"].run is threads.run
     assert all(reference() is not None for reference in references)
     kept.clear()
     assert all(reference() is None for reference in references)

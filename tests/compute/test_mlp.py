@@ -11,6 +11,7 @@ from tanhlut import ModeLookup, ModeTable, mode, solve_mode
 from tanhlut.compute import mlp
 from tanhlut.compute.mlp import Layers
 from tanhlut.formula import tensors
+from tanhlut.methods import NETWORK_METHODS
 
 BOUND = 6e-6
 REFINED = 2.4e-7
@@ -67,7 +68,7 @@ def test_the_cubic_is_that_of_the_pade_approximant() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_reference(dtype: type) -> None:
+def test_reference(dtype: type[np.floating]) -> None:
     loc, scale = REFERENCE.loc.astype(dtype), REFERENCE.scale.astype(dtype)
     for sign in (1, -1):
         y = sign * mode(sign * loc, scale, method="mlp").astype(np.float64)
@@ -77,11 +78,11 @@ def test_reference(dtype: type) -> None:
 
 
 @pytest.mark.parametrize("sample", [points.uniform, points.cusp, points.jump, points.exponents])
-def test_fresh_points(sample: object) -> None:
-    loc, scale = sample(20_000, seed=20261124)  # type: ignore[operator]
+def test_fresh_points(sample: points.Sample) -> None:
+    loc, scale = sample(20_000, seed=20261124)
     truth = prove(loc, scale, solve_mode(loc, scale, solver="newton"))
     a, b = loc.astype(np.float32), scale.astype(np.float32)
-    bounds = {name: ModeTable.default().error_bound(name) for name in ("mlp", "mlp_refined")}
+    bounds = {name: ModeTable.default().error_bound(name) for name in NETWORK_METHODS}
     assert bounds["mlp"] <= BOUND
     assert bounds["mlp_refined"] <= 1e-6
     for name, bound in bounds.items():

@@ -3,6 +3,7 @@
 import copy
 import pickle
 import warnings
+from collections.abc import Callable
 
 import mpmath
 import pytest
@@ -11,7 +12,7 @@ from torch.func import grad, vmap
 
 from oracle import REFERENCE
 from tanhlut import ModeLookup, ModeTable, TanhNormal, mode, pre_tanh_mode
-from tanhlut.methods import METHODS
+from tanhlut.methods import METHODS, Method
 
 mpmath.mp.prec = 200
 
@@ -25,7 +26,7 @@ def pairs() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 @pytest.mark.parametrize("method", ["refined", "exact"])
-def test_first_and_second_derivatives(method: str, pairs: tuple[torch.Tensor, torch.Tensor]) -> None:
+def test_first_and_second_derivatives(method: Method, pairs: tuple[torch.Tensor, torch.Tensor]) -> None:
     low = torch.tensor(-2.0, dtype=torch.float64, requires_grad=True)
     high = torch.tensor([1.0, 3.0, 2.0], dtype=torch.float64, requires_grad=True)
     loc, scale = (part.reshape(20, 3) for part in pairs)
@@ -52,7 +53,7 @@ def test_gradients_at_the_reference_rows() -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
-def test_gradients_are_finite_at_every_edge(method: str, dtype: torch.dtype) -> None:
+def test_gradients_are_finite_at_every_edge(method: Method, dtype: torch.dtype) -> None:
     inf = float("inf")
     loc = torch.tensor([0.0, -0.0, 0.0, inf, -inf, 1.0, 0.0, 1e-30, 50.0], dtype=dtype, requires_grad=True)
     scale = torch.tensor([0.5, 1.0, 0.0, 1.0, 0.5, inf, inf, 0.7, 9.0], dtype=dtype, requires_grad=True)
@@ -69,9 +70,9 @@ def test_nan_has_nan_gradient_and_no_neighbour_does() -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_vmap(method: str) -> None:
+def test_vmap(method: Method) -> None:
     loc, scale = torch.randn(6, 5), torch.rand(5) + 0.1
-    lookup = ModeLookup(method=method)  # type: ignore[arg-type]
+    lookup = ModeLookup(method=method)
     for function in (lookup, lambda a, b: mode(a, b, method=method)):
         expected = function(loc, scale)
         torch.testing.assert_close(vmap(function, (0, None))(loc, scale), expected, rtol=0, atol=0)
@@ -102,11 +103,11 @@ def test_vmap_over_samples_draws_for_each() -> None:
 @pytest.mark.parametrize(
     ("method", "backend"), [*((method, "aot_eager") for method in METHODS), ("refined", "inductor")]
 )
-def test_compile_whole_graph(method: str, backend: str) -> None:
+def test_compile_whole_graph(method: Method, backend: str) -> None:
     """Code generation takes a minute a graph on a busy machine: it is run once, the tracing for every method."""
     loc, scale = torch.randn(64) * 2, torch.rand(64) * 2
-    lookup = ModeLookup(method=method)  # type: ignore[arg-type]
-    functions = [lookup, lambda a, b: mode(a, b, -2.0, 2.0, method=method)]
+    lookup = ModeLookup(method=method)
+    functions: list[Callable[..., torch.Tensor]] = [lookup, lambda a, b: mode(a, b, -2.0, 2.0, method=method)]
     for function in functions[: 1 if backend == "inductor" else 2]:
         torch._dynamo.reset()
         compiled = torch.compile(function, fullgraph=True, backend=backend)
@@ -127,10 +128,10 @@ def test_compile_with_dynamic_numbers() -> None:
 
 
 class Policy(torch.nn.Module):
-    def __init__(self, method: str) -> None:
+    def __init__(self, method: Method) -> None:
         super().__init__()
         self.linear = torch.nn.Linear(3, 4)
-        self.mode = ModeLookup(method=method)  # type: ignore[arg-type]
+        self.mode = ModeLookup(method=method)
 
     def forward(self, observation: torch.Tensor) -> torch.Tensor:
         loc, log_scale = self.linear(observation).chunk(2, -1)
@@ -138,7 +139,7 @@ class Policy(torch.nn.Module):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_export_with_a_dynamic_batch(method: str) -> None:
+def test_export_with_a_dynamic_batch(method: Method) -> None:
     policy = Policy(method)
     shapes = ({0: torch.export.Dim("batch")},)
     exported = torch.export.export(policy, (torch.randn(7, 3),), dynamic_shapes=shapes)

@@ -3,6 +3,7 @@
 from hypothesis import HealthCheck, given, settings
 
 import forgery
+from tablegen.verify.witness import errors
 from tanhlut import ModeTable
 
 
@@ -16,5 +17,5 @@ def test_the_judge_knows_a_broken_claim() -> None:
     """Not vacuous: a false claim is measured as broken where the verifier is left out of it."""
     table = ModeTable.default()
     loc, scale = forgery._queries(table, 1)
-    seen = float(forgery.errors(table, "bilinear", loc, scale, "eager")[0].max())
+    seen = float(errors(table, "bilinear", loc, scale, "eager")[0].max())
     assert 3e-5 < seen <= table.error_bound("bilinear")

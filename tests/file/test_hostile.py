@@ -82,7 +82,11 @@ def test_a_text_of_a_megabyte_is_refused(worker: Worker, coarse_file: Path) -> N
     whole = coarse_file.read_bytes()
     for name in ("command", "digest", "schema"):
         coarse_file.write_bytes(whole)
-        edit(coarse_file, lambda file, name=name: file.attrs.__setitem__(name, "x" * 1_000_000))
+
+        def lengthen(file: h5py.File, name: str = name) -> None:
+            file.attrs[name] = "x" * 1_000_000
+
+        edit(coarse_file, lengthen)
         check_harmless(worker, coarse_file, name, "longer than 65536 bytes")
 
 
@@ -214,8 +218,8 @@ def test_files_are_read_as_libhdf5_reads_them(coarse_file: Path) -> None:
 
 
 def test_what_could_not_be_read_back_is_not_written(coarse: ModeTable) -> None:
-    longest = coarse.metadata | {"command": "x" * 65_536}
+    longest = {**coarse.metadata, "command": "x" * 65_536}
     assert store.image(ModeTable(coarse.loc, coarse.scale, coarse.values, longest))
-    longer = coarse.metadata | {"command": "x" * 65_537}
+    longer = {**coarse.metadata, "command": "x" * 65_537}
     with pytest.raises(ValueError, match=r"cannot be stored.*'command' is longer than 65536 bytes"):
         store.image(ModeTable(coarse.loc, coarse.scale, coarse.values, longer))

@@ -92,7 +92,7 @@ def test_a_nan_weight_is_refused(default_file: Path) -> None:
 def test_changed_attributes_are_refused(default_file: Path, name: str) -> None:
     def change(file: h5py.File) -> None:
         old = file["network"].attrs[name]
-        file["network"].attrs[name] = old + 1 if isinstance(old, np.generic) else f"{old}!"
+        file["network"].attrs[name] = old + 1 if isinstance(old, np.number) else f"{old}!"
 
     edit(default_file, change)
     check_refused(default_file, "network")

@@ -135,7 +135,7 @@ def test_wrong_arrays(coarse: ModeTable, coarse_file: Path) -> None:
         ("value", values.astype("S4"), "dtype"),
         ("value", values.flatten(), "shape"),
         ("value", values[None], "shape"),
-        ("value", np.float32(1.0), "shape"),
+        ("value", np.array(1.0, np.float32), "shape"),
         ("value", values[:1], "shape"),
         ("value", values[:-1], "nodes"),
         ("value", values.T.copy(), "nodes"),

@@ -113,7 +113,7 @@ def test_delta_is_rounded_once() -> None:
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
-def test_the_fma_of_numpy_rounds_once(kind: type) -> None:
+def test_the_fma_of_numpy_rounds_once(kind: type[np.floating]) -> None:
     """Against rational arithmetic: cancelling, far apart, halfway."""
     from fractions import Fraction
 

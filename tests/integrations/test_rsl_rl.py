@@ -1,7 +1,7 @@
 """The rsl_rl integration against the published package, a short PPO run included."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -20,13 +20,16 @@ from tanhlut.integrations.rsl_rl import HeteroscedasticTanhNormal, TanhNormal
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch's own about TorchScript
 
-NAMES = {kind: f"tanhlut.integrations.rsl_rl:{kind.__name__}" for kind in (TanhNormal, HeteroscedasticTanhNormal)}
+Kind = type[TanhNormal] | type[HeteroscedasticTanhNormal]
+KINDS: tuple[Kind, ...] = (TanhNormal, HeteroscedasticTanhNormal)
+NAMES = {kind: f"tanhlut.integrations.rsl_rl:{kind.__name__}" for kind in KINDS}
 
 
 class Reach(VecEnv):
     """Points on a line; an action moves them, and the nearer to the goal the better."""
 
-    num_envs, num_actions, max_episode_length, device, cfg = 64, 2, 16, "cpu", {}
+    num_envs, num_actions, max_episode_length, device = 64, 2, 16, "cpu"
+    cfg: ClassVar[dict[str, Any]] = {}
 
     def __init__(self) -> None:
         self.generator = torch.Generator().manual_seed(0)
@@ -51,7 +54,7 @@ class Reach(VecEnv):
         return self.get_observations(), reward, done.long(), {"time_outs": done.float()}
 
 
-def runner(kind: type = TanhNormal, **options: Any) -> OnPolicyRunner:
+def runner(kind: Kind = TanhNormal, **options: Any) -> OnPolicyRunner:
     torch.manual_seed(0)
     model = {"class_name": "MLPModel", "hidden_dims": [16], "activation": "elu"}
     distribution = {"class_name": NAMES[kind], "init_std": 0.5, "action_range": (-2.0, 1.0), **options}
@@ -103,14 +106,16 @@ def test_bad_ranges_are_refused() -> None:
 
 
 @pytest.mark.parametrize("kind", [TanhNormal, HeteroscedasticTanhNormal])
-def test_the_first_ratio_of_ppo_is_one(kind: type, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_ratio_of_ppo_is_one(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
     """Their runner collects, their PPO takes its first step; most actions saturate."""
     training = runner(kind, init_std=0.1)
     output = next(layer for layer in reversed(list(training.alg.actor.mlp.modules())) if hasattr(layer, "bias"))
     with torch.no_grad():
         output.weight.mul_(1e-3)
         output.bias[:2] = torch.tensor([20.0, 9.0])
-    ratios, gradients, whole = [], [], torch.exp
+    ratios: list[torch.Tensor] = []
+    gradients: list[torch.Tensor | None] = []
+    whole = torch.exp
 
     def exp(value: torch.Tensor) -> torch.Tensor:
         result = whole(value)
@@ -128,7 +133,7 @@ def test_the_first_ratio_of_ppo_is_one(kind: type, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("kind", [TanhNormal, HeteroscedasticTanhNormal])
-def test_a_short_ppo_run_and_its_exports(kind: type, tmp_path: Path) -> None:
+def test_a_short_ppo_run_and_its_exports(kind: Kind, tmp_path: Path) -> None:
     training = runner(kind)
     observations = Reach().get_observations()
 

@@ -69,7 +69,8 @@ def test_odd_bounds(bounds: Bounds, tolerance: float) -> None:
     assert table.scale[0] <= bounds.scale_min
     assert table.scale[-1] >= min(bounds.scale_max, 2.9)
     rng = np.random.default_rng(3)
-    loc, scale = rng.uniform(0, min(bounds.loc_max, 9), 500), rng.uniform(*np.clip(bounds[1:], 0, 4), 500)
+    least, most = np.clip(bounds[1:], 0, 4)
+    loc, scale = rng.uniform(0, min(bounds.loc_max, 9), 500), rng.uniform(least, most, 500)
     truth = prove(loc, scale, mode(loc, scale, method="exact"))
     assert np.abs(mode(loc, scale, method="bilinear", table=table) - truth).max() <= tolerance
     np.testing.assert_allclose(mode(loc, scale, table=table), truth, rtol=1e-13)

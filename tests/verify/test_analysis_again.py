@@ -281,7 +281,7 @@ def test_the_table_free_method() -> None:
         ends = [mpf(float(part[k])) for part in (low, high, slope)]
         error = max(most - ends[0], ends[1] - least)
         for _ in range(2):
-            error = again(box, *ends, error)
+            error = again(box, ends[0], ends[1], ends[2], error)
         assert found[k] == pytest.approx(float(error), rel=1e-8, abs=0)
 
 

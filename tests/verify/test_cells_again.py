@@ -10,7 +10,8 @@ from mpmath import mpf
 from conftest import table_named
 from tablegen.verify import bilinear
 from tablegen.verify.boxes import Boxes, Corners, corners, slope_minimum
-from tablegen.verify.cells import Cells, Indices, domain
+from tablegen.verify.cells import Cells, domain
+from tablegen.verify.refine import Indices
 
 
 class Parts(NamedTuple):

@@ -148,7 +148,7 @@ def test_edges_are_repeated() -> None:
 
 def test_the_chart_is_held() -> None:
     def chart(m: Floats, delta: Floats) -> tuple[Floats, Floats, Floats]:
-        return tuple(part.numpy() for part in tensors.SINGLE.chart(torch.from_numpy(m), torch.from_numpy(delta)))  # type: ignore[return-value]
+        return tuple(part.numpy() for part in tensors.SINGLE.chart(torch.from_numpy(m), torch.from_numpy(delta)))
 
     assert list(pieces.charts(chart, GOOD.fold, GOOD.clamps)) == []
     for k in range(3):

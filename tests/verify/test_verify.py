@@ -172,9 +172,11 @@ def test_a_node_moved_by_twice_the_bound_is_found() -> None:
     table, claim = table_named("default"), verified("default", "bilinear").bound
     k = int(np.argmin(np.abs(table.values[:, 100] - 0.6)))
     for sign in (-1, 1):
-        forged = altered(
-            table, lambda values, sign=sign: values.__setitem__((k, 100), values[k, 100] + 2 * sign * claim)
-        )
+
+        def move(values: FLOAT32, sign: int = sign) -> None:
+            values[k, 100] += 2 * sign * claim
+
+        forged = altered(table, move)
         result = verify(forged)
         assert result.bound >= 1.9 * claim
         assert result.nodes.wrong == 1

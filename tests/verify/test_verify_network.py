@@ -153,10 +153,11 @@ def test_rounding_stays_within_its_bound(seed: int | None) -> None:
         loc, scale = (torch.from_numpy(part.astype(np.float32)) for part in sample(100_000, seed=5))
         keep = (scale > 1e-3) & (loc < 16) & (scale < 3)  # beyond, float32 answers 1
         loc, scale = loc[keep], scale[keep]
-        wide = tensors.DOUBLE.fold(loc.double(), scale.double())
-        exact = mlp.evaluate(*wide, layers_of(weights, biases, torch.float64, CPU))
-        rounded = mlp.evaluate(*tensors.SINGLE.fold(loc, scale), layers_of(weights, biases, torch.float32, CPU))
-        u, rho, _ = tensors.DOUBLE.chart(wide[0], wide[2])
+        m, s, delta = tensors.DOUBLE.fold(loc.double(), scale.double())
+        exact = mlp.evaluate(m, s, delta, layers_of(weights, biases, torch.float64, CPU))
+        u, rho, _ = tensors.DOUBLE.chart(m, delta)
+        m, s, delta = tensors.SINGLE.fold(loc, scale)
+        rounded = mlp.evaluate(m, s, delta, layers_of(weights, biases, torch.float32, CPU))
         i, j = ((part * 64).long().clamp(max=63) for part in (u.sqrt(), rho))
         ratio = (rounded.double() - exact).abs().numpy() / bounds[i, j]
         worst = max(worst, float(np.quantile(ratio, 1 - 1e-4)))

@@ -90,7 +90,9 @@ def test_long_double_measures_float64(script: ModuleType) -> None:
 
 
 def largest(method: str, dtype: str, kind: str = "absolute") -> float:
-    return max(row["error"] for row in FOUND if (row["method"], row["dtype"], row["kind"]) == (method, dtype, kind))
+    return max(
+        float(row["error"]) for row in FOUND if (row["method"], row["dtype"], row["kind"]) == (method, dtype, kind)
+    )
 
 
 def test_the_documents_say_it() -> None:
