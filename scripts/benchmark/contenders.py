@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tanhlut import ModeLookup, ModeTable, backends, mode, solve_mode
-from tanhlut.methods import COMPILED
+from tanhlut.methods import COMPILED, Method
 
 YARDSTICK = {"tensor": "torch.tanh", "out": "torch.tanh(out=)", "array": "np.tanh", "float": "math.tanh"}
 COMPILED_UP_TO = 100_000
@@ -43,7 +43,7 @@ class Contender(NamedTuple):
 def contenders(sample: Sample) -> Iterator[Contender]:
     """All of them for one batch; the yardsticks first."""
     loc, scale, out = sample
-    a, b, _ = (part.numpy() for part in sample)
+    a = loc.numpy()
     yield Contender("torch.tanh", "tensor", lambda: torch.tanh(loc), False)
     yield Contender("torch.tanh(out=)", "out", lambda: torch.tanh(loc, out=out), False)
     yield Contender("torch.add(out=)", "out", lambda: torch.add(loc, scale, out=out), False, "the memory limit")
@@ -52,12 +52,9 @@ def contenders(sample: Sample) -> Iterator[Contender]:
         x, s = float(loc), float(scale)
         yield Contender("math.tanh", "float", lambda: math.tanh(x), False)
         for method in COMPILED:
-            yield Contender(f"ours {method} cpu", "float", lambda m=method: mode(x, s, method=m))
+            yield Contender(f"ours {method} cpu", "float", _of_numbers(x, s, method))
     for method in COMPILED:
-        yield Contender(f"ours {method} cpu", "tensor", lambda m=method: mode(loc, scale, method=m))
-        yield Contender(f"ours {method} cpu", "out", lambda m=method: mode(loc, scale, method=m, out=out))
-        yield Contender(f"ours {method} cpu", "array", lambda m=method: mode(a, b, method=m))
-        yield Contender(f"ours {method} eager", "tensor", lambda m=method: mode(loc, scale, method=m, backend="eager"))
+        yield from _ours(sample, method)
     gpu = backends()["gpu"]
     if not gpu.available:
         yield Contender("ours gpu", "tensor", None, note=f"missing: {gpu.reason}; see --gpu")
@@ -67,6 +64,19 @@ def contenders(sample: Sample) -> Iterator[Contender]:
     yield from _torchrl(sample)
     yield from _scipy(sample)
     yield _grid_sample(sample)
+
+
+def _of_numbers(loc: float, scale: float, method: Method) -> Callable[[], Any]:
+    return lambda: mode(loc, scale, method=method)
+
+
+def _ours(sample: Sample, method: Method) -> Iterator[Contender]:
+    loc, scale, out = sample
+    a, b, _ = (part.numpy() for part in sample)
+    yield Contender(f"ours {method} cpu", "tensor", lambda: mode(loc, scale, method=method))
+    yield Contender(f"ours {method} cpu", "out", lambda: mode(loc, scale, method=method, out=out))
+    yield Contender(f"ours {method} cpu", "array", lambda: mode(a, b, method=method))
+    yield Contender(f"ours {method} eager", "tensor", lambda: mode(loc, scale, method=method, backend="eager"))
 
 
 def newton(loc: Tensor, scale: Tensor, steps: int = 8) -> Tensor:

@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
@@ -31,7 +32,7 @@ def _compare(size: int, dtype: torch.dtype, graphed: bool) -> None:
     calls: dict[str, Callable[[], object]] = {
         "torch.add(out=)": lambda: torch.add(loc, scale, out=out),
         "torch.tanh(out=)": lambda: torch.tanh(loc, out=out),
-        **{f"ours {m}": (lambda m=m: mode(loc, scale, method=m, out=out)) for m in COMPILED},
+        **{f"ours {m}": partial(mode, loc, scale, method=m, out=out) for m in COMPILED},
         "ours refined eager": lambda: mode(loc, scale, backend="eager"),
     }
     if graphed:

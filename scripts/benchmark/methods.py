@@ -15,37 +15,40 @@ from tanhlut.methods import COMPILED, METHODS, Method
 
 def contenders(sample: Sample) -> Iterator[Contender]:
     """All of them for one batch; the yardsticks first."""
-    loc, scale, _ = sample
-    a, b, _ = (part.numpy() for part in sample)
+    loc, a = sample.loc, sample.loc.numpy()
     yield Contender("torch.tanh", "tensor", lambda: torch.tanh(loc), False)
     yield Contender("np.tanh", "array", lambda: np.tanh(a), False)
     for method in METHODS:
-        if method in COMPILED:
-            yield Contender(f"ours {method} cpu", "tensor", lambda m=method: mode(loc, scale, method=m))
-        yield Contender(f"ours {method} eager", "tensor", lambda m=method: mode(loc, scale, method=m, backend="eager"))
-        try:
-            compiled = _compiled(method)
-            compiled(loc, scale)
-        except Exception as error:  # no C++ compiler, for one
-            note = f"missing: torch.compile failed ({type(error).__name__})"
-            yield Contender(f"ours {method} compiled", "tensor", None, note=note)
-        else:
-            yield Contender(f"ours {method} compiled", "tensor", lambda c=compiled: c(loc, scale))
-        try:
-            session = _session(method)
-        except ImportError as error:
-            note = f"missing: {error}; pip install 'tanhlut[bench]'"
-            yield Contender(f"ours {method} onnxruntime", "array", None, note=note)
-        else:
-            yield Contender(
-                f"ours {method} onnxruntime", "array", lambda s=session: s.run(None, {"loc": a, "scale": b})[0]
-            )
+        yield from _roads(sample, method)
+
+
+def _roads(sample: Sample, method: Method) -> Iterator[Contender]:
+    loc, scale, _ = sample
+    a, b, _ = (part.numpy() for part in sample)
+    if method in COMPILED:
+        yield Contender(f"ours {method} cpu", "tensor", lambda: mode(loc, scale, method=method))
+    yield Contender(f"ours {method} eager", "tensor", lambda: mode(loc, scale, method=method, backend="eager"))
+    try:
+        compiled = _compiled(method)
+        compiled(loc, scale)
+    except Exception as error:  # no C++ compiler, for one
+        note = f"missing: torch.compile failed ({type(error).__name__})"
+        yield Contender(f"ours {method} compiled", "tensor", None, note=note)
+    else:
+        yield Contender(f"ours {method} compiled", "tensor", lambda: compiled(loc, scale))
+    try:
+        session = _session(method)
+    except ImportError as error:
+        note = f"missing: {error}; pip install 'tanhlut[bench]'"
+        yield Contender(f"ours {method} onnxruntime", "array", None, note=note)
+    else:
+        yield Contender(f"ours {method} onnxruntime", "array", lambda: session.run(None, {"loc": a, "scale": b})[0])
 
 
 def sizes() -> dict[str, dict[str, Any]]:
     """Of each method: bytes of its numbers, operations in torch, nodes and bytes of its ONNX graph, bound."""
     table = ModeTable.default()
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for method in METHODS:
         held = 0
         if method.startswith("mlp") and table.network is not None:
@@ -78,7 +81,8 @@ class _Counter(TorchDispatchMode):
 def _operations(method: Method) -> int:
     loc, scale = torch.ones(3), torch.ones(3)
     mode(loc, scale, method=method, backend="eager")
-    with _Counter() as counter:
+    counter = _Counter()
+    with counter:
         mode(loc, scale, method=method, backend="eager")
     return counter.count
 

@@ -35,7 +35,8 @@ def fuzz(seed: int, numbers: range, timeout: float = TIMEOUT) -> dict[str, Any]:
     """Outcomes by mutation, the slowest and the largest load, and all failures."""
     outcomes: dict[str, Counter[str]] = {}
     failures: list[dict[str, Any]] = []
-    slowest, largest = {"seconds": 0.0}, {"megabytes": 0.0}
+    slowest: dict[str, Any] = {"seconds": 0.0}
+    largest: dict[str, Any] = {"megabytes": 0.0}
     bases = content.bases()
     began = time.perf_counter()
 

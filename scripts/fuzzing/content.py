@@ -69,7 +69,7 @@ def _hash(arrays: list[np.ndarray], metadata: Mapping[str, object]) -> str:
     sha = hashlib.sha256(repr(sorted(metadata.items())).encode())
     for array in arrays:
         sha.update(repr((array.dtype.str, array.shape)).encode())
-        sha.update(np.ascontiguousarray(array))
+        sha.update(np.ascontiguousarray(array).data)
     return sha.hexdigest()
 
 
@@ -84,11 +84,11 @@ def bases() -> list[Base]:
     """Small tables of the shipped one's nodes, so that most bytes are structure: bare, and with all that a file has."""
     default = ModeTable.default()
     rows, columns = ([*range(0, len(axis) - 1, 16), len(axis) - 1] for axis in (default.loc, default.scale))
-    arrays = default.loc[rows], default.scale[columns], default.values[np.ix_(rows, columns)]
-    bare = ModeTable(*(array.copy() for array in arrays), dict(default.metadata))
+    loc, scale, values = default.loc[rows], default.scale[columns], default.values[np.ix_(rows, columns)]
+    bare = ModeTable(loc.copy(), scale.copy(), values.copy(), dict(default.metadata))
     certificates = [
         c if c.method.startswith("mlp") else c._replace(digest=bare.digest) for c in default.certificates.values()
     ]
     network: Network | None = default.network
-    full = ModeTable(*(array.copy() for array in arrays), dict(default.metadata), certificates, network)
+    full = ModeTable(loc.copy(), scale.copy(), values.copy(), dict(default.metadata), certificates, network)
     return [Base(store.image(table), of(table)) for table in (bare, full)]

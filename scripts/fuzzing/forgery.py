@@ -97,11 +97,12 @@ def certificates(rng: np.random.Generator, file: h5py.File) -> None:
     own, net = file.attrs["digest"], file["network"].attrs["digest"] if "network" in file else "none"
     fields = {"method": "bilinear", "bound": 1e-4, "observed": 5e-5, "loc": 0.2, "scale": 1.0, "verifier": "0.1.0"}
     one = {**fields, "digest": own}
+    methods: tuple[object, ...] = ("", "exact", "refined", "mlp", [], {}, None, "\ud800", "x" * 5000)
     others: list[object] = [
         [one], [one, one], [one, {**one, "method": "mlp", "digest": net}], one, [[one]], [], {}, None, 3, "text", [1],
         [{}], [{**one, "more": 1}], [{k: v for k, v in one.items() if k != "loc"}], [one] * 300,
         *([{**one, "bound": b}] for b in (float("nan"), float("inf"), -1, 0, 1, True, None, "1", [1], 10**400, 1e-5)),
-        *([{**one, "method": m}] for m in ("", "exact", "refined", "mlp", [], {}, None, "\ud800", "x" * 5000)),
+        *([{**one, "method": m}] for m in methods),
         *([{**one, "loc": x}] for x in (float("nan"), 1, "0", 1e308)),
         *([{**one, "verifier": v}] for v in ("\ud800", "\x1b[2J\n", "v" * 60_000, 3)),
     ]  # fmt: skip
