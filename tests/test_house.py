@@ -1,6 +1,12 @@
-"""The house: who imports whom when a module is loaded. No circle, no arrow out of the formulas, no longer chains."""
+"""The house: who imports whom when a module is loaded. No circle, no arrow out of the formulas, no longer chains.
+
+And that all of it is linted and type-checked.
+"""
 
 import ast
+import subprocess
+import sys
+import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -58,3 +64,24 @@ def test_the_runtime_knows_no_generator() -> None:
     for name, targets in graph().items():
         if name.startswith("tanhlut"):
             assert not any(target.startswith("tablegen") for target in targets), (name, targets)
+
+
+def python_files() -> set[Path]:
+    """Those with a suffix, and scripts that say what they are in their first line."""
+    folders = ("tanhlut", "tablegen", "tests", "scripts")
+    found = {path for folder in folders for path in (ROOT / folder).rglob("*.py")}
+    scripts = [path for path in (ROOT / "scripts").iterdir() if path.is_file()]
+    return found | {path for path in scripts if "python" in path.read_text().partition("\n")[0]}
+
+
+def test_every_python_file_is_linted() -> None:
+    command = [sys.executable, "-m", "ruff", "check", "--show-files", str(ROOT)]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert python_files() <= {Path(line) for line in run.stdout.splitlines()}
+
+
+def test_every_python_file_is_type_checked() -> None:
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mypy"]["files"]
+    named = {path for pattern in patterns for path in ROOT.glob(pattern)}
+    assert [path for path in python_files() if not named & {path, *path.parents}] == []
+    assert [path for path in named if path.is_file() and path not in python_files()] == []
