@@ -86,7 +86,8 @@ def certified(table: ModeTable) -> ModeTable:
     Raises:
         ArithmeticError: the proven bilinear bound exceeds the tolerance, or a node is not the rounded mode.
     """
-    return ModeTable(table.loc, table.scale, table.values, table.metadata, _prove(table, OF_TABLE, table.digest))
+    proven = _prove(table, OF_TABLE, table.digest)
+    return ModeTable(table.loc, table.scale, table.values, table.metadata, proven, None, table.moments)
 
 
 def with_network(table: ModeTable, network: Network) -> ModeTable:
@@ -96,9 +97,9 @@ def with_network(table: ModeTable, network: Network) -> ModeTable:
         ArithmeticError: the network's proven bound exceeds its tolerance.
     """
     own = [certificate for name, certificate in table.certificates.items() if name in OF_TABLE]
-    joined = ModeTable(table.loc, table.scale, table.values, table.metadata, own, network)
+    joined = ModeTable(table.loc, table.scale, table.values, table.metadata, own, network, table.moments)
     new = _prove(joined, NETWORK_METHODS, network.digest)
-    return ModeTable(table.loc, table.scale, table.values, table.metadata, [*own, *new], network)
+    return ModeTable(table.loc, table.scale, table.values, table.metadata, [*own, *new], network, table.moments)
 
 
 def _prove(table: ModeTable, methods: Sequence[Method], digest: str) -> list[Certificate]:

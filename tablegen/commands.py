@@ -8,6 +8,7 @@ from pathlib import Path
 from tablegen import claims, interrupts, store
 from tablegen.export import onnx_graph
 from tablegen.make import distill
+from tablegen.make import moments as fitting
 from tablegen.make.build import COARSEST_TOLERANCE, FINEST_TOLERANCE, build, check_request
 from tablegen.make.distill import HIDDEN
 from tablegen.make.distill import TOLERANCE as NETWORK_TOLERANCE
@@ -85,6 +86,16 @@ def _parser() -> Parser:
     distill.add_argument("--seed", type=int, default=0, metavar="N", help="of the random start")
     distill.set_defaults(run=_distill)
 
+    moments = commands.add_parser(
+        "moments",
+        help="fit mean, variance and entropy and put them beside a table",
+        description="Fit the surrogates of mean, variance and entropy over every loc and every scale > 0, prove their "
+        "error bounds, and write the table of FILE with them in it.",
+    )
+    moments.add_argument("file", type=Path, metavar="FILE", help="the table to put them beside")
+    moments.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the file to write")
+    moments.set_defaults(run=_moments)
+
     info = commands.add_parser("info", help="say what a table holds")
     info.add_argument("file", type=Path, metavar="FILE")
     info.set_defaults(run=_info)
@@ -149,6 +160,21 @@ def _distill(options: argparse.Namespace) -> int:
     say(f"error   {found:.3g} found in float64 on a fine grid")
     for method in NETWORK_METHODS:
         say(f"proven  {table.error_bound(method):.3g} at most for method {method!r}, anywhere, in float32")
+    return 0
+
+
+def _moments(options: argparse.Namespace) -> int:
+    began = time.perf_counter()
+    target = store.check_target(options.output)
+    table = ModeTable.load(options.file)
+    with interrupts.ending_the_process():
+        found = fitting.build(options.command_line)
+        data = store.image(table.with_moments(found))
+    store.write(target, data)
+    say(f"wrote   {plain(options.output)}")
+    say(f"moments {found.nbytes:,} bytes of numbers")
+    say(f"bytes   {len(data):,} with the table")
+    say(f"seconds {time.perf_counter() - began:.1f}")
     return 0
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from tanhlut.errors import TableError
 from tanhlut.file import reader, schema
+from tanhlut.file.moments import Moments
 from tanhlut.file.network import Network
 from tanhlut.file.table import ModeTable
 
@@ -47,6 +48,8 @@ def image(table: ModeTable) -> bytes:
                 dataset.attrs[key] = attribute
         if table.network is not None:
             _write_network(file.create_group(schema.NETWORK), table.network)
+        if table.moments is not None:
+            _write_moments(file.create_group(schema.MOMENTS), table.moments)
         for axis, name in enumerate((schema.LOC, schema.SCALE)):
             group[name].make_scale(name)
             group[schema.VALUE].dims[axis].label = name
@@ -71,6 +74,16 @@ def _write_network(group: h5py.Group, network: Network) -> None:
     for k, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
         for name, array in ((schema.weight_name(k), weight), (schema.bias_name(k), bias)):
             group.create_dataset(name, data=array, dtype=schema.NETWORK_DTYPE)
+
+
+def _write_moments(group: h5py.Group, moments: Moments) -> None:
+    group.attrs["long_name"] = "surrogates of mean, variance and entropy of tanh(Normal(loc, scale^2))"
+    for name, value in moments.metadata.items():
+        group.attrs[name] = value
+    group.attrs["digest"] = moments.digest
+    group.create_dataset(schema.VECTOR, data=moments.vector, dtype=schema.VECTOR_DTYPE)
+    for name, dataset in schema.WITNESSES.items():
+        group.create_dataset(dataset, data=moments.witnesses[name], dtype=schema.WITNESS_DTYPE)
 
 
 def check_target(path: Path) -> Path:

@@ -16,6 +16,7 @@ from tanhlut.errors import MissingExtraError, TableError
 from tanhlut.file.table import ModeTable
 from tanhlut.lookup import is_bimodal, mode, pre_tanh_mode
 from tanhlut.module import ModeLookup
+from tanhlut.moments import entropy, mean, stddev, variance
 from tanhlut.proof import certify
 from tanhlut.solver import solve_mode
 from tanhlut.status import backends, warmup
@@ -30,10 +31,14 @@ __all__ = [
     "TanhNormal",
     "backends",
     "certify",
+    "entropy",
     "is_bimodal",
+    "mean",
     "mode",
     "mode_of",
     "pre_tanh_mode",
     "solve_mode",
+    "stddev",
+    "variance",
     "warmup",
 ]

@@ -226,3 +226,33 @@ def _check_shapes(shapes: Sequence[Sequence[int]]) -> None:
     except (RuntimeError, ValueError):
         listed = ", ".join(str(tuple(shape)) for shape in shapes)
         raise ValueError(f"shapes {listed} do not broadcast: make them equal, or 1 where they differ") from None
+
+
+def write_to(out: Any, result: Any) -> Any:
+    """Copy a result to the caller's buffer, and return that.
+
+    Raises:
+        TypeError, ValueError: it is of another kind, shape, dtype or device, differentiable, or cannot be written to.
+    """
+    if type(out) is not type(result) or isinstance(out, float | np.generic):
+        raise TypeError(f"out is a {type(out).__name__}, the result a {type(result).__name__}: give a matching buffer")
+    if isinstance(out, Tensor):
+        check_tensor(out)
+    if tuple(out.shape) != tuple(result.shape) or out.dtype != result.dtype:
+        raise ValueError(
+            f"out has shape {tuple(out.shape)} and dtype {out.dtype}, the result {tuple(result.shape)} and "
+            f"{result.dtype}: give a matching buffer"
+        )
+    if isinstance(result, Tensor):
+        if result.requires_grad or out.requires_grad:
+            raise ValueError("out= is not differentiable: call under torch.no_grad(), or without out")
+        if out.is_meta != result.is_meta:
+            raise ValueError(f"out lies on {out.device}, the result on {result.device}: give a matching buffer")
+        try:
+            return out.copy_(result)
+        except RuntimeError as error:
+            raise ValueError(
+                f"out cannot be written to: give a buffer of its own ({str(error).splitlines()[0]})"
+            ) from None
+    out[...] = result
+    return out

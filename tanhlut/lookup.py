@@ -6,11 +6,10 @@ rounding or interpolation is differentiated, and the backward pass is itself dif
 
 from typing import Any, cast
 
-import numpy as np
 from torch import Tensor
 
 from tanhlut.affine import to_bounds
-from tanhlut.arrays import ArrayLike, check_choice, check_tensor, unify
+from tanhlut.arrays import ArrayLike, check_choice, unify, write_to
 from tanhlut.compute.available import BACKENDS
 from tanhlut.compute.general import squashed_mode
 from tanhlut.compute.quick import HIGH, LOW, quick
@@ -77,7 +76,7 @@ def mode(
     loc_, scale_ = cast(Tensor, wide_loc), cast(Tensor, wide_scale)
     y = squashed_mode(loc_, scale_, method, table, backend)
     result = restore(to_bounds(y, low_, high_).to(loc_.dtype))
-    return result if out is None else _write(out, result)
+    return result if out is None else write_to(out, result)
 
 
 def pre_tanh_mode(
@@ -111,28 +110,3 @@ def is_bimodal(loc: ArrayLike, scale: ArrayLike) -> Any:
     (wide_loc, wide_scale), restore = unify(loc, scale)
     check_numbers(scale, -1.0, 1.0)
     return restore(equation.is_bimodal(cast(Tensor, wide_loc), cast(Tensor, wide_scale)))
-
-
-def _write(out: Any, result: Any) -> Any:
-    if type(out) is not type(result) or isinstance(out, float | np.generic):
-        raise TypeError(f"out is a {type(out).__name__}, the result a {type(result).__name__}: give a matching buffer")
-    if isinstance(out, Tensor):
-        check_tensor(out)
-    if tuple(out.shape) != tuple(result.shape) or out.dtype != result.dtype:
-        raise ValueError(
-            f"out has shape {tuple(out.shape)} and dtype {out.dtype}, the result {tuple(result.shape)} and "
-            f"{result.dtype}: give a matching buffer"
-        )
-    if isinstance(result, Tensor):
-        if result.requires_grad or out.requires_grad:
-            raise ValueError("out= is not differentiable: call under torch.no_grad(), or without out")
-        if out.is_meta != result.is_meta:
-            raise ValueError(f"out lies on {out.device}, the result on {result.device}: give a matching buffer")
-        try:
-            return out.copy_(result)
-        except RuntimeError as error:
-            raise ValueError(
-                f"out cannot be written to: give a buffer of its own ({str(error).splitlines()[0]})"
-            ) from None
-    out[...] = result
-    return out

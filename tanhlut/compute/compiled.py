@@ -28,8 +28,9 @@ from tanhlut.compute import cache
 
 _HERE = Path(__file__).parent.parent
 _SOURCES = (
-    *("methods", *(f"compute/{name}" for name in ("cpu", "cpu_ops", "intrinsics", "threads", "compiled"))),
-    *(f"formula/{name}" for name in ("bits", "element", "operations", "coefficients", "layout", "instantiate")),
+    *(_HERE / f"{name}.py" for name in ("methods", "compute/compiled", "compute/intrinsics", "compute/threads")),
+    *sorted((_HERE / "compute").glob("cpu*.py")),
+    *sorted((_HERE / "formula").glob("*.py")),
 )
 _log = logging.getLogger("tanhlut")
 
@@ -38,12 +39,14 @@ class Kernels:
     """The functions of a module that are compiled together.
 
     Attributes:
+        name: of the group, which is kept by itself.
         uncached: why each process has to compile them anew, or None.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "mode") -> None:
         if config.DISABLE_JIT:
             raise RuntimeError("NUMBA_DISABLE_JIT is set: unset it")
+        self.name = name
         self.uncached: str | None = None
         self._unsaid = False
         self._functions: list[tuple[Any, tuple[str, ...]]] = []
@@ -64,7 +67,7 @@ class Kernels:
             self._build()
 
     def _build(self) -> None:
-        kept = cache.Cache(_digest(), _places())
+        kept = cache.Cache(_digest(self.name), _places())
         folder = kept.find()
         if folder is not None:
             if (problem := self._fill(folder)) is not None:
@@ -144,12 +147,12 @@ def _keep(dispatcher: Any, folder: Path) -> None:
         config.CACHE_DIR = before
 
 
-def _digest() -> str:
+def _digest(name: str) -> str:
     """Of what a compiled kernel depends on: sources, compiler and processor. Each place and user has one of its own."""
-    sources = b"".join((_HERE / f"{name}.py").read_bytes() for name in _SOURCES)
+    sources = b"".join(source.read_bytes() for source in _SOURCES)
     target = registry.cpu_target.target_context.codegen().magic_tuple()
     versions = (sys.implementation.cache_tag, numba.__version__, llvmlite.__version__)
-    whose = (str(_HERE), os.geteuid() if hasattr(os, "geteuid") else 0)
+    whose = (name, str(_HERE), os.geteuid() if hasattr(os, "geteuid") else 0)
     return hashlib.sha256(sources + repr((target, versions, whose)).encode()).hexdigest()
 
 

@@ -8,11 +8,23 @@ from typing import Any
 
 import numba
 import numpy as np
-from numba import int32
+from numba import float32, int32
 
-from tanhlut.compute.intrinsics import bits, floor, fma, from_bits, load_constant, select
-from tanhlut.formula import coefficients, layout
+from tanhlut.compute.intrinsics import (
+    bits,
+    first_of,
+    floor,
+    fma,
+    from_bits,
+    load_constant,
+    load_pair,
+    second_of,
+    select,
+    square_root,
+)
+from tanhlut.formula import coefficients, layout, surrogate
 from tanhlut.formula.coefficients import Coefficients, numbers
+from tanhlut.formula.functions import FILES
 from tanhlut.formula.instantiate import instantiate
 
 inline = numba.njit(error_model="numpy", forceinline=True)
@@ -64,6 +76,69 @@ def _polynomial(coefficients: tuple[Any, ...]) -> Any:
     return horner
 
 
+def _row(first: int, length: int, kind: Any) -> Any:
+    @inline
+    def row(data, u):
+        total = load_constant(data, first + length - 1, kind)
+        for k in range(1, length):
+            total = fma(total, u, load_constant(data, first + length - 1 - k, kind))
+        return total
+
+    return row
+
+
+def _bivariate(rows: list[Any]) -> Any:
+    """Horner's rule in y over rows, the lowest first, unrolled by nesting."""
+    own = rows[0]
+    if len(rows) == 1:
+        return inline(lambda data, y, u: own(data, u))
+    above = _bivariate(rows[1:])
+
+    @inline
+    def value(data, y, u):
+        return fma(above(data, y, u), y, own(data, u))
+
+    return value
+
+
+def _with_slope(rows: list[Any]) -> Any:
+    own = rows[0]
+    if len(rows) == 2:
+        top = rows[1]
+
+        @inline
+        def first(data, y, u):
+            by_y = top(data, u)
+            return fma(by_y, y, own(data, u)), by_y
+
+        return first
+    above = _with_slope(rows[1:])
+
+    @inline
+    def value(data, y, u):
+        total, by_y = above(data, y, u)
+        return fma(total, y, own(data, u)), fma(by_y, y, total)
+
+    return value
+
+
+def _polynomials(kind: Any) -> dict[str, Any]:
+    """As `surrogate.polynomials`, for a vector at an address."""
+    found = {}
+    for name, polynomial in surrogate.POLYNOMIALS.items():
+        rows = [_row(*where, kind) for where in zip(polynomial.rows, polynomial.lengths, strict=True)]
+        found[name] = rows[0] if len(rows) == 1 else _bivariate(rows)
+        if len(rows) > 1:
+            found[f"{name}_slope"] = _with_slope(rows)
+    return found
+
+
+@inline
+def entries(data, at):
+    low, high = load_pair(data, at), load_pair(data, np.int32(at + 2))
+    return first_of(low), second_of(low), first_of(high), second_of(high)
+
+
 def _operations(kind: Any, given: Coefficients) -> dict[str, Any]:
     nan = kind(np.nan)
 
@@ -91,8 +166,14 @@ def _operations(kind: Any, given: Coefficients) -> dict[str, Any]:
         "integer": integer,
         "real": real,
         "load": load,
+        "square_root": square_root,
+        "without_sign": absolute,
+        "log_polynomial": _polynomial(tuple(map(np.float32, coefficients.LOG_1P))),
+        "entries": entries,
+        **surrogate.numbers(kind),
+        **_polynomials(float32),
     }
 
 
-SINGLE = instantiate("numba_float32", _operations(np.float32, coefficients.SINGLE), "bits", "element")
+SINGLE = instantiate("numba_float32", _operations(np.float32, coefficients.SINGLE), "bits", *FILES)
 DOUBLE = instantiate("numba_float64", _operations(np.float64, coefficients.DOUBLE), "bits", "element")

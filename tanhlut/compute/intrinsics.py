@@ -49,6 +49,17 @@ def floor(_context: Any, x: Any) -> Any:
 
 
 @intrinsic
+def square_root(_context: Any, x: Any) -> Any:
+    """√x, rounded to nearest; NaN below 0, without the branch of Python's."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        function = builder.module.declare_intrinsic("llvm.sqrt", [args[0].type])
+        return builder.call(function, args)
+
+    return x(x), generate
+
+
+@intrinsic
 def bits(_context: Any, x: Any) -> Any:
     """The bits of a float as a signed integer of its size."""
     word = _WORD[x]

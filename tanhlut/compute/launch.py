@@ -1,6 +1,6 @@
 """Launching a compiled backend on plain contiguous tensors of one shape."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -38,13 +38,19 @@ def on_gpu(
 def on_cpu(loc: Tensor, scale: Tensor, out: Tensor, low: float, high: float, address: int, method: int) -> None:
     """The cpu kernel on plain contiguous tensors of one shape and dtype, float32 or float64; `out` apart from them."""
     kernels = available.cpu_kernels()
-    kernel = kernels.call32 if loc.dtype == torch.float32 else kernels.call64
+    shared(
+        kernels.call32 if loc.dtype == torch.float32 else kernels.call64, loc, scale, out, low, high, address, method
+    )
+
+
+def shared(kernel: Any, loc: Tensor, scale: Tensor, out: Tensor, *rest: Any) -> None:
+    """A kernel (addresses, begin, end, rest) on tensors as `on_cpu` wants them, shared among threads if that pays."""
     a, b, c, n = loc.data_ptr(), scale.data_ptr(), out.data_ptr(), loc.numel()
     if n < threads.THRESHOLD:
-        kernel(a, b, c, 0, n, low, high, address, method)
+        kernel(a, b, c, 0, n, *rest)
     else:
 
         def work(begin: int, end: int, _kept: object = (loc, scale, out)) -> None:  # as long as a thread may be in it
-            kernel(a, b, c, begin, end, low, high, address, method)
+            kernel(a, b, c, begin, end, *rest)
 
         threads.run(work, n)

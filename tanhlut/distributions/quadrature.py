@@ -11,7 +11,7 @@ twice the last). They are even or odd in loc, so m = |loc|. Two rules meet at sc
 
 Each is written so that nothing cancels: the variance keeps its relative accuracy where scale → 0 and where |loc| is
 large. Sums of fixed length, differentiable by autograd as often as one likes. Largest error seen against mpmath, for
-scale from 1e-4 to 1e4 and |loc| up to 30 (tests/distributions/test_moments.py repeats it):
+scale from 1e-4 to 1e4 and |loc| up to 30 (tests/distributions/test_quadrature.py repeats it):
 
                                            float64, 96 nodes    float32, 32 nodes
     mean, absolute                         1.2e-15              6.7e-8
@@ -65,6 +65,14 @@ def expected_log_cosh(loc: Tensor, scale: Tensor) -> Tensor:
     folded = sigma * math.sqrt(2.0 / math.pi) * torch.exp(-u * u) + m * torch.erf(u)  # E|X|
     wide = folded - math.log(2.0) + (torch.log1p(torch.exp(-2.0 * x)) * (toward + away)).sum(-1)
     return torch.where(_is_narrow(scale_), narrow, wide).to(loc.dtype)
+
+
+def entropy(loc: Tensor, scale: Tensor) -> Tensor:
+    """H(tanh X) = ½·log(2πe·scale²) − 2·E log cosh X; shape and dtype as `mean`; −inf at infinite loc or scale."""
+    normal = 0.5 * math.log(2.0 * math.pi * math.e) + torch.log(scale.to(compute_dtype(loc.dtype)))
+    found = normal - 2.0 * expected_log_cosh(loc, scale)
+    invalid = loc.isnan() | scale.isnan() | (scale < 0.0)
+    return torch.where((loc.isinf() | scale.isinf()) & ~invalid, -torch.inf, found).to(loc.dtype)
 
 
 def log_cosh(x: Tensor) -> Tensor:

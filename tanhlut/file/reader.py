@@ -19,6 +19,7 @@ from tanhlut.errors import TableError
 from tanhlut.file import hdf5, schema
 from tanhlut.file.hdf5 import Item
 from tanhlut.file.schema import Certificate
+from tanhlut.formula import surrogate
 
 REBUILD = "rebuild it with `tablegen build`"
 _PIECE = 1 << 20  # bytes read and hashed at a time
@@ -33,6 +34,15 @@ class NetworkContents(NamedTuple):
     digest: str
 
 
+class MomentsContents(NamedTuple):
+    """The group /moments as it stands."""
+
+    vector: NDArray[Any]
+    witnesses: dict[str, NDArray[Any]]
+    metadata: dict[str, float | str]
+    digest: str
+
+
 class Contents(NamedTuple):
     """A file as it stands; `digest` is the claimed one."""
 
@@ -41,6 +51,7 @@ class Contents(NamedTuple):
     digest: str
     certificates: list[Certificate]
     network: NetworkContents | None
+    moments: MomentsContents | None
 
 
 def read(path: str | os.PathLike[str]) -> Contents:
@@ -110,7 +121,7 @@ def _contents(body: bytearray) -> Contents:
             name: group.member(name).array(schema.DTYPES[name], _axes(schema.RANKS[name])) for name in schema.DTYPES
         }
         digest = root.attribute("digest", str)
-        return Contents(arrays, metadata, digest, _certificates(root, digest), _network(root))
+        return Contents(arrays, metadata, digest, _certificates(root, digest), _network(root), _moments(root))
     except (hdf5.LayoutError, UnicodeDecodeError) as error:
         raise TableError(f"{error}: {REBUILD}") from error
 
@@ -130,6 +141,19 @@ def _network(root: Item) -> NetworkContents | None:
     weights = [array(schema.weight_name(k), 2) for k in range(layers)]
     biases = [array(schema.bias_name(k), 1) for k in range(layers)]
     return NetworkContents(weights, biases, metadata, group.attribute("digest", str))
+
+
+def _moments(root: Item) -> MomentsContents | None:
+    if schema.MOMENTS not in root:
+        return None
+    group = root.member(schema.MOMENTS)
+    metadata = {name: group.attribute(name, kind) for name, kind in schema.MOMENTS_METADATA.items()}
+    vector = group.member(schema.VECTOR).array(schema.VECTOR_DTYPE, (range(surrogate.SIZE, surrogate.SIZE + 1),))
+    degrees = (range(2, schema.MAX_DEGREE + 1),) * 2
+    witnesses = {
+        name: group.member(dataset).array(schema.WITNESS_DTYPE, degrees) for name, dataset in schema.WITNESSES.items()
+    }
+    return MomentsContents(vector, witnesses, metadata, group.attribute("digest", str))
 
 
 def _axes(rank: int) -> tuple[range, ...]:

@@ -12,6 +12,9 @@ A file is HDF5 behind a 512-byte user block (any HDF5 viewer opens it):
     /network              optional, the network of method "mlp"; attributes: NETWORK_METADATA below, "layers", "digest"
     /network/weight0      float32 (outputs, inputs) of the first layer, and so on
     /network/bias0        float32 (outputs,)
+    /moments              optional, the surrogates of mean, variance and entropy; attributes: MOMENTS_METADATA, "digest"
+    /moments/numbers      float32, laid out as `tanhlut.formula.surrogate` says
+    /moments/mean_witness, log_cosh_witness    float64, Chebyshev coefficients over the chart's square, for the proof
 
 The header's digest guards the bytes, before any is parsed; it has no key, so it finds damage and proves no origin. The
 attribute "digest" guards the content (the arrays and the metadata in a canonical form), so that a certificate can name
@@ -22,7 +25,7 @@ table's.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +75,14 @@ NETWORK_FIXED = {
     "chart": "X^3-m*X^2-3*d*X-3*m=0; u=X^2/(3+X^2); rho=m/X; y=X/sqrt(1+X^2)*(1+N(u,rho))",
 }
 
+# The moments' surrogates: the vector (`tanhlut.formula.surrogate`), the proof's witnesses, and their metadata.
+MOMENTS, VECTOR, VECTOR_DTYPE = "moments", "numbers", "<f4"
+WITNESSES = {"mean": "mean_witness", "log_cosh": "log_cosh_witness"}
+WITNESS_DTYPE = "<f8"
+MAX_DEGREE = 256
+MOMENTS_METADATA: dict[str, type] = {"chart": str, "versions": str, "command": str}
+MOMENTS_FIXED = {"chart": "tau=scale^2+float32(pi^2/12); w=scale^2/tau; zeta=9*tau/(loc^2+9*tau)"}
+
 # CF-style description of each dataset.
 ATTRIBUTES: dict[str, dict[str, str | tuple[float, float]]] = {
     VALUE: {"long_name": "mode of tanh(Normal(loc, scale^2))", "units": "1", "valid_range": (0.0, 1.0)},
@@ -103,6 +114,21 @@ def network_digest(
         for array in arrays:
             sha.update(f"{name}{array.shape}".encode())
             sha.update(np.ascontiguousarray(array, dtype=NETWORK_DTYPE).tobytes())
+    return sha.hexdigest()
+
+
+def moments_digest(
+    vector: NDArray[np.float32], witnesses: Mapping[str, NDArray[np.float64]], metadata: Mapping[str, float | str]
+) -> str:
+    """SHA-256 (hex) over the metadata, as in `digest`, the vector's and the witnesses' bytes with their shapes."""
+    sha = hashlib.sha256(json.dumps([SCHEMA, VERSION, MOMENTS, _canonical(metadata)], sort_keys=True).encode())
+    arrays: dict[str, tuple[NDArray[Any], str]] = {
+        VECTOR: (vector, VECTOR_DTYPE),
+        **{name: (witnesses[name], WITNESS_DTYPE) for name in sorted(witnesses)},
+    }
+    for name, (array, dtype) in arrays.items():
+        sha.update(f"{name}{array.shape}".encode())
+        sha.update(np.ascontiguousarray(array, dtype=dtype).tobytes())
     return sha.hexdigest()
 
 

@@ -18,6 +18,7 @@ from tanhlut.errors import TableError, plain
 from tanhlut.file import reader, schema
 from tanhlut.file.axes import Bounds, delta_nodes
 from tanhlut.file.contract import check_certificates, check_table
+from tanhlut.file.moments import Moments
 from tanhlut.file.network import Network
 from tanhlut.file.packed import Packed, pack
 from tanhlut.file.schema import Certificate
@@ -40,6 +41,7 @@ class ModeTable:
         digest: SHA-256 of arrays and metadata, hex.
         certificates: what was proven of each verified method, by its name.
         network: the distilled `Network` of method "mlp", or None.
+        moments: the surrogates of mean, variance and entropy, or None.
         forms: its forms for one backend or another, each made once.
     """
 
@@ -51,6 +53,7 @@ class ModeTable:
         metadata: Mapping[str, float | str],
         certificates: Sequence[Certificate] = (),
         network: Network | None = None,
+        moments: Moments | None = None,
     ) -> None:
         """For builders; arrays and certificates are checked (ValueError), arrays frozen, not copied."""
         arrays: dict[str, NDArray[Any]] = {schema.LOC: loc, schema.SCALE: scale, schema.VALUE: values}
@@ -68,6 +71,7 @@ class ModeTable:
         self.digest: str
         self.certificates: Mapping[str, Certificate]
         self.network: Network | None
+        self.moments: Moments | None
         self.forms: Once
         self.__dict__.update(
             loc=loc,
@@ -79,6 +83,7 @@ class ModeTable:
             digest=digest,
             certificates=MappingProxyType({certificate.method: certificate for certificate in certificates}),
             network=network,
+            moments=moments,
             forms=Once(),
         )
 
@@ -102,6 +107,11 @@ class ModeTable:
     def default(cls) -> "ModeTable":
         """The shipped table: every loc, every scale. Loaded once per process."""
         return _default()
+
+    def with_moments(self, moments: Moments | None) -> "ModeTable":
+        """The same table with other moments."""
+        own = [*self.certificates.values()]
+        return ModeTable(self.loc, self.scale, self.values, self.metadata, own, self.network, moments)
 
     def error_bound(self, method: str) -> float:
         """A proven bound of |mode(…, method=method, table=self) − mode| in float32, on bounds (−1, 1), everywhere.
@@ -143,12 +153,13 @@ class ModeTable:
             dict(self.metadata),
             [*self.certificates.values()],
             self.network,
+            self.moments,
         )
 
     def __repr__(self) -> str:
         rows, columns = self.values.shape
-        with_network = "" if self.network is None else f", {self.network!r}"
-        return f"ModeTable({rows} × {columns} nodes, {self.bounds}, tolerance={self.tolerance:g}{with_network})"
+        parts = "".join(f", {part!r}" for part in (self.network, self.moments) if part is not None)
+        return f"ModeTable({rows} × {columns} nodes, {self.bounds}, tolerance={self.tolerance:g}{parts})"
 
 
 @cache
@@ -163,6 +174,9 @@ def _checked(found: reader.Contents) -> ModeTable:
         network = None
         if found.network is not None:
             network = Network(found.network.weights, found.network.biases, found.network.metadata)
+        moments = None
+        if found.moments is not None:
+            moments = Moments(found.moments.vector, found.moments.witnesses, found.moments.metadata)
         table = ModeTable(
             found.arrays[schema.LOC],
             found.arrays[schema.SCALE],
@@ -170,12 +184,15 @@ def _checked(found: reader.Contents) -> ModeTable:
             found.metadata,
             found.certificates,
             network,
+            moments,
         )
     except ValueError as error:
         raise TableError(f"{error}: {reader.REBUILD}") from error
     claims = [("digest", found.digest, table.digest)]
     if network is not None and found.network is not None:
         claims.append((f"{schema.NETWORK}: digest", found.network.digest, network.digest))
+    if moments is not None and found.moments is not None:
+        claims.append((f"{schema.MOMENTS}: digest", found.moments.digest, moments.digest))
     for name, claimed, real in claims:
         if claimed != real:
             raise TableError(f"attribute '{name}' is {claimed}, but the content's is {real}: {reader.REBUILD}")

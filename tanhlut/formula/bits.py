@@ -38,6 +38,18 @@ def inverse_cube_root(x):
 
 
 @element
+def logarithm(x):
+    """log x of x > 0 by log x = n·log 2 + log(1 + f), |f| ≤ 1/3, and log(1 + f) = f − f²/2 + f³·p(f)."""
+    small = x < SMALLEST_NORMAL
+    x = select(small, x * TWO_TO_24, x)
+    n = (bits(x) - TWO_THIRDS_BITS) >> MANTISSA_BITS
+    f = from_bits(integer(bits(x) - (n << MANTISSA_BITS)), x) - ONE
+    square = f * f
+    rest = fma(log_polynomial(f) * f, square, fma(-HALF, square, f))
+    return fma(real(integer(n)) - select(small, TWENTY_FOUR, ZERO), LOG_2, rest)
+
+
+@element
 def signed(y, loc):
     """y ≥ 0 with loc's sign bit, −0.0 included."""
     return from_bits(bits(y) | (bits(loc) & SIGN), y)

@@ -3,6 +3,7 @@
 tests/formula/test_coefficients.py derives every number here again with mpmath.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -102,6 +103,18 @@ DOUBLE = Coefficients(
 # INVERSE_ROOT − b/2, 1/∛x about INVERSE_CUBE_ROOT − b/3 (a straight line through the logarithm: Lomont 2003).
 INVERSE_ROOT = 0x5F375A86
 INVERSE_CUBE_ROOT = 0x54A2FA8C
+# p(f) = (log(1 + f) − f + f²/2)/f³ on [−1/3, 1/3], highest power first: its interpolant at eight Chebyshev nodes,
+# rounded to float32. log(1 + f) is within 1.8e-8 of itself with it.
+LOG_1P = (
+    -0.12125580757856369,
+    0.1342574954032898,
+    -0.12346190214157104,
+    0.14118309319019318,
+    -0.16670140624046326,
+    0.20003780722618103,
+    -0.24999988079071045,
+    0.33333319425582886,
+)
 SMALLEST_CUBE = 1e-30  # keeps 1/x in range; what is lost is far below the start's error
 
 
@@ -128,11 +141,16 @@ def numbers(real: Callable[[float], Any], given: Coefficients) -> dict[str, Any]
         "EXP_LOW": given.exp_low,
         "ROUNDER": given.rounder,
         "SMALLEST_CUBE": SMALLEST_CUBE,
+        "SMALLEST_NORMAL": 2.0**-126,
+        "TWO_TO_24": 2.0**24,
+        "TWENTY_FOUR": 24.0,
+        "LOG_2": math.log(2.0),
     }
     whole = {
         "ROOT_STEPS": given.root_steps,
         "MANTISSA_BITS": given.mantissa_bits,
         "SIGN": int(np.iinfo(np.int32 if given.mantissa_bits == 23 else np.int64).min),
+        "TWO_THIRDS_BITS": 0x3F2AAAAB,
         "INVERSE_ROOT": INVERSE_ROOT,
         "INVERSE_CUBE_ROOT": INVERSE_CUBE_ROOT,
     }

@@ -9,17 +9,18 @@ from typing import Any
 _HERE = Path(__file__).parent
 
 
-def instantiate(backend: str, operations: Mapping[str, Any], *files: str) -> Any:
+def instantiate(backend: str, operations: Mapping[str, Any], *files: str, folder: Path = _HERE) -> Any:
     """A module with the functions of the text, made of `operations` (`formula.operations` says which).
 
     Args:
         backend: part of the module's name, such as "numba_float32".
-        files: of the text, in this order, each of which may call the ones before: "bits", "element", "chart".
+        files: of the text, in this order, each of which may call the ones before: "bits", "element", "chart", …
+        folder: where the files are.
     """
     names = dict(operations)
     for file in files:
         name = f"{__package__}.{file}_{backend}"
-        spec = importlib.util.spec_from_file_location(name, _HERE / f"{file}.py")
+        spec = importlib.util.spec_from_file_location(name, folder / f"{file}.py")
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)

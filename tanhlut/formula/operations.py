@@ -106,11 +106,50 @@ def signed(y: Any, loc: Any) -> Any:
     """y ≥ 0 with loc's sign bit."""
 
 
-# Of these, `chart` alone has need.
+# Of these, `chart` and `moments` alone have need.
 
 
 def square_root(x: Any) -> Any:
     """√x, rounded to nearest."""
+
+
+def without_sign(x: Any) -> Any:
+    """|x|, whose derivative at ±0.0, if there is one, is the sign bit's."""
+
+
+def logarithm(x: Any) -> Any:
+    """log x of x > 0, to a few units in the last place of 1 + |log x|."""
+
+
+def log_polynomial(f: Any) -> Any:
+    """p(f) of `bits.logarithm`, which needs it."""
+
+
+def entries(data: Any, at: Any) -> Any:
+    """Four numbers of a vector, from place `at` on."""
+
+
+def mean_numerator(data: Any, y: Any, u: Any) -> Any:
+    """The polynomial of that name in `surrogate`, by Horner's rule in `fma`, rows first; so are the next."""
+
+
+def mean_denominator(data: Any, y: Any, u: Any) -> Any: ...
+
+
+def mean_numerator_slope(data: Any, y: Any, u: Any) -> Any:
+    """The polynomial and its derivative by y."""
+
+
+def mean_denominator_slope(data: Any, y: Any, u: Any) -> Any: ...
+
+
+def log_cosh_edge(data: Any, u: Any) -> Any: ...
+
+
+def log_cosh_numerator(data: Any, y: Any, u: Any) -> Any: ...
+
+
+def log_cosh_denominator(data: Any, y: Any, u: Any) -> Any: ...
 
 
 ZERO: Any
@@ -146,3 +185,26 @@ REST_SHIFT: int
 CELL_MASK: int
 REST_MASK: int
 SPAN_SHIFT: int
+QUARTER: Any
+LEAST: Any
+NINE: Any
+LOGISTIC: Any
+BIG: Any
+HUGE: Any
+OF_BIG: Any
+OF_HUGE: Any
+CAP: Any
+INFINITY: Any
+ENTROPY_OF_UNIT: Any
+ROWS: Any
+FIRST_ROW: Any
+LAST_ROW: Any
+COLUMNS: Any
+LAST_COLUMN: Any
+SMALLEST_NORMAL: Any
+TWO_TO_24: Any
+TWENTY_FOUR: Any
+LOG_2: Any
+TWO_THIRDS_BITS: int
+PATCH: int
+PATCHES: int

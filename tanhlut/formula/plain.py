@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tanhlut.formula import coefficients, layout
+from tanhlut.formula import coefficients, layout, surrogate
 from tanhlut.formula.coefficients import Coefficients, numbers
+from tanhlut.formula.functions import FILES
 from tanhlut.formula.instantiate import instantiate
 
 Doubles = NDArray[np.float64]
@@ -87,13 +88,18 @@ def _operations(kind: Any, given: Coefficients) -> dict[str, Any]:
         "from_bits": lambda bits, like: np.asarray(bits, word).view(kind),
         "floor": np.floor,
         "square_root": np.sqrt,
+        "without_sign": np.abs,
+        "log_polynomial": _polynomial(tuple(map(np.float32, coefficients.LOG_1P))),
+        "entries": lambda data, at: tuple(data[at + k] for k in range(4)),
+        **surrogate.numbers(kind),
+        **surrogate.polynomials(fma, lambda data, k: data[k]),
         "integer": lambda x: np.asarray(x).astype(np.int32),
         "real": lambda bits: np.asarray(bits).astype(np.float32),
         "load": lambda index, key: index[key],
     }
 
 
-SINGLE = instantiate("numpy_float32", _operations(np.float32, coefficients.SINGLE), "bits", "element", "chart")
+SINGLE = instantiate("numpy_float32", _operations(np.float32, coefficients.SINGLE), "bits", *FILES)
 # Arithmetic in float64 on the bits of float32 numbers: what the rounding of `position` is measured against.
 WIDE = instantiate(
     "numpy_wide",

@@ -4,14 +4,16 @@ Torch has no fma, and its graphs know no bits: what `bits` makes of them are pla
 CPU result depends on the position in a batch (`pow`, `sigmoid` and `exp2` do).
 """
 
-from typing import Any
+import math
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from tanhlut.formula import coefficients
+from tanhlut.formula import coefficients, surrogate
 from tanhlut.formula.coefficients import Coefficients, numbers
 from tanhlut.formula.excess import excess
+from tanhlut.formula.functions import FILES
 from tanhlut.formula.instantiate import instantiate
 
 
@@ -61,6 +63,26 @@ def _inverse_cube_root(x: Tensor) -> Tensor:
     return torch.exp(torch.log(x) * (-1.0 / 3.0))
 
 
+class Numbers(NamedTuple):
+    """The vector of `surrogate` as torch's graphs want it: the polynomials as numbers, all as a tensor for gathers."""
+
+    numbers: tuple[float, ...]
+    vector: Tensor
+
+
+def _logarithm(x: Any) -> Any:
+    return torch.log(x) if isinstance(x, Tensor) else math.log(x)  # bounds are numbers
+
+
+def _integer(x: Tensor) -> Tensor:
+    return x.long()
+
+
+def _entries(data: "Numbers", at: Tensor) -> tuple[Tensor, ...]:
+    vector = data.vector
+    return tuple(vector.index_select(0, (at + k).reshape(-1)).reshape(at.shape) for k in range(4))
+
+
 def _polynomial(coefficients: tuple[float, ...]) -> Any:
     first, *rest = coefficients
 
@@ -92,8 +114,15 @@ def _operations(given: Coefficients) -> dict[str, Any]:
         "inverse_cube_root": _inverse_cube_root,
         "signed": signed,
         "square_root": torch.sqrt,
+        "without_sign": lambda x: signed(x, x),
+        "logarithm": _logarithm,
+        "floor": torch.floor,
+        "integer": _integer,
+        "entries": _entries,
+        **surrogate.numbers(float),
+        **surrogate.polynomials(_fma, lambda data, k: data.numbers[k]),
     }
 
 
-SINGLE = instantiate("torch_float32", _operations(coefficients.SINGLE), "element", "chart")
+SINGLE = instantiate("torch_float32", _operations(coefficients.SINGLE), *FILES)
 DOUBLE = instantiate("torch_float64", _operations(coefficients.DOUBLE), "element", "chart")

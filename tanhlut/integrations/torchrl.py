@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 from torch.distributions import ComposeTransform
 
-from tanhlut.affine import half_width, middle
-from tanhlut.distributions import quadrature as moments
+from tanhlut import moments
 from tanhlut.distributions.likelihood import TANH, log_likelihood, straight_through, with_mass
 from tanhlut.distributions.squash import wide
 from tanhlut.distributions.tanh_normal import refuse_overflow
@@ -89,8 +88,7 @@ class TanhNormal(_TanhNormal):
     def mean(self) -> Tensor:
         """E[action], shape batch_shape + event_shape, differentiable: deterministic quadrature."""
         low, high = (bound.to(self.loc.dtype) for bound in (self.low, self.high))
-        mean = middle(low, high) + half_width(low, high) * moments.mean(self.loc, self.scale)
-        return torch.maximum(torch.minimum(mean, high), low)
+        return moments.mean(self.loc, self.scale, low, high)  # type: ignore[no-any-return]
 
     @property
     def deterministic_sample(self) -> Tensor:

@@ -215,7 +215,7 @@ def test_compiled_and_mapped() -> None:
     compiled = torch.compile(everything, backend="eager", fullgraph=True)(*arguments)
     for got in (compiled, torch.func.vmap(everything)(*arguments)):
         for a, b in zip(got, expected, strict=True):
-            torch.testing.assert_close(a, b, rtol=0, atol=1e-6)
+            torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-6)  # of a variance near 2.6, too
 
 
 def test_bounds_keep_their_digits_and_inference_mode_leaves_no_trace() -> None:

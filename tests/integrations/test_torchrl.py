@@ -20,8 +20,8 @@ from torchrl.modules import TanhNormal as TheirTanhNormal
 from torchrl.objectives import ClipPPOLoss, SACLoss
 
 from oracle import prove
-from tanhlut import mode, mode_of, solve_mode
-from tanhlut.distributions import quadrature as moments
+from tanhlut import mean, mode, mode_of, solve_mode
+from tanhlut.distributions import quadrature
 from tanhlut.integrations.torchrl import TanhNormal
 
 LOC = torch.randn(64, 3, generator=torch.Generator().manual_seed(0))
@@ -107,7 +107,9 @@ def test_gradients_and_the_choice_of_the_deterministic_action() -> None:
     }
     theirs = TheirTanhNormal(loc, SCALE, low=-2.0, high=3.0)
     assert torch.equal(choices["tanh_loc"].deterministic_sample, theirs.deterministic_sample)
-    assert torch.equal(choices["mean"].deterministic_sample, 0.5 + 2.5 * moments.mean(loc, SCALE))
+    assert torch.equal(choices["mean"].deterministic_sample, mean(loc, SCALE, -2.0, 3.0))
+    wanted = 0.5 + 2.5 * quadrature.mean(loc, SCALE)
+    torch.testing.assert_close(choices["mean"].mean, wanted, rtol=0, atol=2.5 * 5e-7)
     torch.testing.assert_close(choices["mean"].mean, theirs.sample((100_000,)).mean(0), rtol=0, atol=0.05)
     for distribution in choices.values():
         (gradient,) = torch.autograd.grad(distribution.deterministic_sample.sum(), loc)
@@ -129,7 +131,7 @@ def test_the_actor_under_every_exploration_type() -> None:
     expected = {
         ExplorationType.MODE: mode(loc, scale, -2.0, 3.0),
         ExplorationType.DETERMINISTIC: mode(loc, scale, -2.0, 3.0),
-        ExplorationType.MEAN: 0.5 + 2.5 * moments.mean(loc, scale),
+        ExplorationType.MEAN: mean(loc, scale, -2.0, 3.0),
     }
     for kind, value in expected.items():
         with set_exploration_type(kind), torch.no_grad():

@@ -1,0 +1,189 @@
+"""Fitting the surrogates of mean, entropy and variance (`tanhlut.formula.moments`) to quadratures, in seconds.
+
+Rationals by Sanathanan and Koerner's iteration with Lawson's weights, on a Chebyshev grid of the unit square (ζ, w):
+linear least squares with the denominator of the round before, weighted by the error of the round before. Patches by
+interpolation at Chebyshev nodes. And the witnesses of the proof: Chebyshev interpolants in float64 of high degree.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.polynomial import chebyshev
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from tablegen.make.build import versions
+from tanhlut.distributions import quadrature
+from tanhlut.file import schema
+from tanhlut.file.moments import Moments
+from tanhlut.formula import surrogate
+
+Array = NDArray[np.float64]
+
+LOG_2 = float(np.log(2.0))
+WITNESS_DEGREES = {"mean": (56, 36), "log_cosh": (48, 32)}
+_GRID = (60, 40)
+_ROUNDS = 40
+_EDGE_WEIGHT = 0.02  # of the mean's relative accuracy near loc = 0, where it vanishes
+
+
+def build(command: str) -> Moments:
+    """The surrogates over the whole half-plane, behind a progress bar."""
+    with tqdm(desc="fitting the moments", total=5, leave=False) as bar:
+        found = fit(bar.update)
+    metadata = {**schema.MOMENTS_FIXED, "versions": json.dumps(versions()), "command": command}
+    return Moments(found.vector, found.witnesses, metadata)
+
+
+class Square(NamedTuple):
+    """Points of the unit square, and where in the half-plane they are."""
+
+    zeta: Array
+    w: Array
+    loc: Array
+    scale: Array
+    rho: Array
+
+
+class Fit(NamedTuple):
+    """The vector of numbers, and the witnesses' coefficients by name."""
+
+    vector: NDArray[np.float32]
+    witnesses: dict[str, Array]
+
+
+def fit(progress: Callable[[int], object] = lambda done: None) -> Fit:
+    """The surrogates over the whole half-plane; `progress` is told of five steps."""
+    vector = np.zeros(surrogate.SIZE, np.float32)
+
+    def put(name: str, rows: list[NDArray[Any]]) -> None:
+        polynomial = surrogate.POLYNOMIALS[name]
+        vector[polynomial.first : polynomial.first + polynomial.size] = np.concatenate(rows)
+
+    at = square(*(_nodes(count) for count in _GRID))
+    b = np.sqrt(1.0 - at.zeta)
+    ratio = (_mean(at) / b - 1.0) / at.zeta
+    weight = np.sqrt(1.0 - at.zeta + _EDGE_WEIGHT) * at.zeta
+    for name, rows in zip(("mean_numerator", "mean_denominator"), _rational("mean", at, ratio, weight), strict=True):
+        put(name, rows)
+    progress(1)
+    expected = _log_cosh(at)
+    a = (expected + LOG_2) / at.rho
+    edge = square(np.ones(1), _nodes(_GRID[1]))
+    row = chebyshev.cheb2poly(chebyshev.chebfit(2.0 * edge.w[0] - 1.0, ((_log_cosh(edge) + LOG_2) / edge.rho)[0], 8))
+    put("log_cosh_edge", [row])
+    x = 1.0 - at.zeta
+    ratio = (a - np.polynomial.polynomial.polyval(2.0 * at.w - 1.0, row.astype(np.float32).astype(float))) / x
+    entropy = 0.5 * np.log(2.0 * np.pi * np.e) + np.log(at.scale) - 2.0 * expected
+    weight = 2.0 * at.rho * x / (1.0 + np.abs(entropy)) + 1e-4
+    both = _rational("log_cosh", at, ratio, weight)
+    for name, rows in zip(("log_cosh_numerator", "log_cosh_denominator"), both, strict=True):
+        put(name, rows)
+    progress(1)
+    vector[surrogate.PATCHES :] = _patches().ravel()
+    progress(1)
+    witnesses = {}
+    for name, degrees in WITNESS_DEGREES.items():
+        there = square(*(_nodes(count) for count in degrees))
+        wanted = _mean(there) / np.sqrt(1.0 - there.zeta) if name == "mean" else (_log_cosh(there) + LOG_2) / there.rho
+        witnesses[name] = _interpolant(wanted[::-1])  # in x = 1 − ζ
+        progress(1)
+    return Fit(vector, witnesses)
+
+
+def square(zeta: Array, w: Array) -> Square:
+    """The grid of given coordinates."""
+    zeta, w = np.meshgrid(zeta, w, indexing="ij")
+    tau = surrogate.LOGISTIC / (1.0 - w)
+    loc = np.sqrt(9.0 * tau * (1.0 - zeta) / zeta)
+    return Square(zeta, w, loc, np.sqrt(w * tau), np.sqrt(loc * loc + 9.0 * tau))
+
+
+def _mean(at: Square) -> Array:
+    return _quadrature(quadrature.mean, at.loc, at.scale)
+
+
+def _log_cosh(at: Square) -> Array:
+    return _quadrature(quadrature.expected_log_cosh, at.loc, at.scale)
+
+
+def _quadrature(function: Callable[..., torch.Tensor], loc: Array, scale: Array) -> Array:
+    blocks = zip(*(torch.from_numpy(part.ravel().copy()).split(1 << 14) for part in (loc, scale)), strict=True)
+    return torch.cat([function(*block) for block in blocks]).numpy().reshape(loc.shape)
+
+
+def _nodes(count: int) -> Array:
+    """Chebyshev's, on (0, 1), decreasing."""
+    return np.asarray((1.0 + np.cos(np.pi * (np.arange(count) + 0.5) / count)) / 2.0)
+
+
+def _interpolant(values: Array) -> Array:
+    """Chebyshev coefficients on [0, 1]² of values at the `_nodes`."""
+    inverses = [np.linalg.inv(chebyshev.chebvander(2.0 * _nodes(count) - 1.0, count - 1)) for count in values.shape]
+    return np.asarray(inverses[0] @ values @ inverses[1].T)
+
+
+def _rational(name: str, at: Square, ratio: Array, weight: Array) -> tuple[list[Array], list[Array]]:
+    """Rows of numerator and denominator of the weighted minimax rational, as far as `_ROUNDS` rounds come."""
+    lengths = [surrogate.POLYNOMIALS[f"{name}_{part}"].lengths for part in ("numerator", "denominator")]
+    above, below = (_basis(at, rows) for rows in lengths)
+    wanted, weight = ratio.ravel(), weight.ravel()
+    denominator, lawson = np.ones(wanted.size), np.ones(wanted.size)
+    best, found = np.inf, np.zeros(above.shape[1] + below.shape[1] - 1)
+    for _ in range(_ROUNDS):
+        matrix = np.hstack([above, -wanted[:, None] * below[:, 1:]])
+        by = np.sqrt(lawson) * weight / np.abs(denominator)
+        matrix = matrix * by[:, None]
+        norms = np.linalg.norm(matrix, axis=0)
+        coefficients = np.linalg.lstsq(matrix / norms, wanted * by, rcond=1e-14)[0] / norms
+        denominator = 1.0 + below[:, 1:] @ coefficients[above.shape[1] :]
+        error = np.abs(above @ coefficients[: above.shape[1]] / denominator - wanted) * weight
+        if denominator.min() > 0.0 and error.max() < best:
+            best, found = float(error.max()), coefficients
+        lawson = lawson * (error / error.max() + 0.02)
+        lawson /= lawson.mean()
+    split = above.shape[1]
+    numbers = found[:split], np.concatenate([[1.0], found[split:]])
+    first, second = (_monomials(rows, part) for rows, part in zip(lengths, numbers, strict=True))
+    return first, second
+
+
+def _basis(at: Square, lengths: tuple[int, ...]) -> Array:
+    """Products of Chebyshev polynomials, row by row, one line for each point."""
+    by_y = chebyshev.chebvander(2.0 * at.zeta.ravel() - 1.0, len(lengths) - 1)
+    by_u = chebyshev.chebvander(2.0 * at.w.ravel() - 1.0, max(lengths) - 1)
+    return np.hstack([by_y[:, [i]] * by_u[:, :length] for i, length in enumerate(lengths)])
+
+
+def _monomials(lengths: tuple[int, ...], coefficients: Array) -> list[Array]:
+    """Rows of monomials' coefficients in (y, u) of a staircase of products of Chebyshev polynomials."""
+    full = np.zeros((len(lengths), max(lengths)))
+    begin = 0
+    for i, length in enumerate(lengths):
+        full[i, :length] = coefficients[begin : begin + length]
+        begin += length
+    to = [np.array([np.pad(chebyshev.cheb2poly(np.eye(n)[k]), (0, n - 1 - k)) for k in range(n)]) for n in full.shape]
+    whole = to[0].T @ full @ to[1]
+    return [whole[i, :length] for i, length in enumerate(lengths)]
+
+
+def _patches() -> NDArray[np.float32]:
+    """(rows, columns, 4, 4): bicubic interpolants of log(variance/w) at Chebyshev nodes of each patch."""
+    local = 2.0 * _nodes(4) - 1.0
+    inverse = np.linalg.inv(np.vander(local, 4, increasing=True))
+    rows = np.arange(surrogate.FIRST_ROW, surrogate.ROWS)
+    z = ((rows[:, None] + (local + 1.0) / 2.0) / surrogate.ROWS).ravel()
+    q = ((np.arange(surrogate.COLUMNS)[:, None] + (local + 1.0) / 2.0) / surrogate.COLUMNS).ravel()
+    values = log_ratio(*np.meshgrid(z, q, indexing="ij")).reshape(len(rows), 4, surrogate.COLUMNS, 4)
+    return np.asarray(np.einsum("pi,xiyj,qj->xyqp", inverse, values, inverse), np.float32)
+
+
+def log_ratio(z: Array, q: Array) -> Array:
+    """Λ = log(variance/w) at points of the square (z, q), scale > 0."""
+    tau = surrogate.LOGISTIC / np.maximum((1.0 - q) ** 2, 1e-10)
+    w = q * (2.0 - q)
+    loc = 3.0 * np.sqrt(np.maximum(1.0 - z * z, 0.0) / (z * z) * tau)
+    return np.asarray(np.log(_quadrature(quadrature.variance, loc, np.sqrt(w * tau)) / w))

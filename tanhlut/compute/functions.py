@@ -1,0 +1,134 @@
+"""The functions of the text beside the mode (`tanhlut.formula.functions`), for any tensors: backends and derivatives.
+
+float32 alone has surrogates. Derivatives are those of the surrogate itself, by torch operations over the text, but for
+the entropy's, which follow from the mean and its slope: dH/dloc = −2·E tanh X, dH/dscale = 1/scale − 2·scale·E sech² X
+(Stein's lemma). They can be differentiated again.
+"""
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from tanhlut.compute import available, launch
+from tanhlut.file.moments import Moments, missing
+from tanhlut.file.table import ModeTable
+from tanhlut.formula import surrogate
+from tanhlut.formula.tensors import SINGLE, Numbers
+from tanhlut.tracing import jit_traced, traced, transformed
+
+
+def evaluate(name: str, loc: Tensor, scale: Tensor, table: ModeTable | None, backend: str) -> Tensor:
+    """The function on (−1, 1) of float32 tensors of one shape and device.
+
+    Raises:
+        ValueError: the backend that was asked for cannot serve them.
+        ImportError: it is not installed.
+    """
+    here = _choose(loc, scale, backend)
+    if here == "eager" and (traced() or transformed() or jit_traced()):
+        return eager(name, loc, scale, table)
+    if torch.is_grad_enabled() and (loc.requires_grad or scale.requires_grad):
+        return cast(Tensor, _Derived.apply(loc, scale, name, table, here))
+    return _value(name, loc, scale, table, here)
+
+
+def eager(name: str, loc: Tensor, scale: Tensor, table: ModeTable | None) -> Tensor:
+    """By torch operations over the text: differentiable, traceable."""
+    data = numbers_of(table, loc.device)
+    return cast(Tensor, getattr(SINGLE, name)(loc, scale, data, -1.0, 1.0))
+
+
+def moments_of(table: ModeTable | None) -> Moments:
+    """The moments of a table, by default of the shipped one.
+
+    Raises:
+        ValueError: it has none.
+    """
+    found = (ModeTable.default() if table is None else table).moments
+    if found is None:
+        raise missing()
+    return found
+
+
+def numbers_of(table: ModeTable | None, device: torch.device) -> Numbers:
+    """The surrogates' numbers on a device; made once for each."""
+    moments = moments_of(table)
+
+    def make() -> Numbers:
+        vector = torch.from_numpy(moments.vector.copy())
+        return Numbers(tuple(vector[: surrogate.PATCHES].tolist()), vector.to(device))
+
+    return cast(Numbers, moments.forms(device, make))
+
+
+# Tracing takes them as constants: see `general`.
+numbers_of._dynamo_marked_constant = True  # type: ignore[attr-defined]
+
+
+def on_cpu(
+    name: str, loc: Tensor, scale: Tensor, out: Tensor, low: float, high: float, table: ModeTable | None
+) -> None:
+    """The kernel on plain contiguous float32 tensors of one shape; `out` apart from them."""
+    launch.shared(kernel(name), loc, scale, out, low, high, moments_of(table).address)
+
+
+def kernel(name: str) -> Any:
+    """The compiled loop; the first call compiles it, or loads what was compiled before."""
+    from tanhlut.compute import cpu_functions
+
+    return cpu_functions.compiled(name)
+
+
+def _choose(loc: Tensor, scale: Tensor, backend: str) -> str:
+    ordinary = all(type(x) in (Tensor, torch.nn.Parameter) and x.is_cpu for x in (loc, scale))
+    serves = ordinary and not traced() and not transformed()
+    if backend == "eager" or (backend == "auto" and not serves):
+        return "eager"
+    if backend == "gpu":
+        raise ValueError("backend 'gpu' has no kernel for moments: use 'auto' or 'eager'")
+    if not serves:
+        raise ValueError("backend 'cpu' serves plain CPU tensors, not traced or transformed: use 'auto' or 'eager'")
+    missing = available.cpu_missing()
+    if missing is not None:
+        if backend == "auto":
+            return "eager"
+        raise ImportError(f"backend 'cpu' cannot run here: {missing}")
+    return "cpu"
+
+
+def _value(name: str, loc: Tensor, scale: Tensor, table: ModeTable | None, here: str) -> Tensor:
+    if here == "eager":
+        return eager(name, loc, scale, table)
+    loc, scale = launch.in_memory(loc), launch.in_memory(scale)
+    out = torch.empty_like(loc)
+    on_cpu(name, loc, scale, out, -1.0, 1.0, table)
+    return out
+
+
+class _Derived(torch.autograd.Function):
+    """Any backend's value, with derivatives that can be differentiated again."""
+
+    @staticmethod
+    def forward(ctx: Any, loc: Tensor, scale: Tensor, name: str, table: ModeTable | None, here: str) -> Tensor:
+        ctx.save_for_backward(loc, scale)
+        ctx.asked = name, table, here
+        return _value(name, loc, scale, table, here)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
+        loc, scale = ctx.saved_tensors
+        name, table, here = ctx.asked
+
+        def part(name: str) -> Tensor:
+            return evaluate(name, loc, scale, table, here)
+
+        by_loc: Tensor | None
+        if name == "entropy":
+            by_loc, by_scale = -2.0 * part("mean"), 1.0 / scale - 2.0 * scale * part("slope")
+            return grads[0] * by_loc, grads[0] * by_scale, None, None, None
+        with torch.enable_grad():
+            inputs = [x if x.requires_grad else x.detach().requires_grad_() for x in (loc, scale)]
+            value = eager(name, inputs[0], inputs[1], table)
+            found = torch.autograd.grad(value, inputs, grads[0], create_graph=True)
+        return (*found, None, None, None)

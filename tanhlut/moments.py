@@ -1,0 +1,183 @@
+"""Mean, standard deviation, variance and entropy of a tanh-squashed Gaussian: the public functions.
+
+With X ~ Normal(loc, scale²) and Y = low + (high − low)·(tanh X + 1)/2, half = (high − low)/2:
+
+    E Y = middle + half·E tanh X,   Var Y = half²·Var tanh X,   H(Y) = H(tanh X) + log half,
+    H(tanh X) = ½·log(2πe·scale²) − 2·E log cosh X.
+
+In float32 and half precision they come from surrogates in a table's file (`tanhlut.formula.moments`); in float64, and
+with method="quadrature", from deterministic quadrature (`tanhlut.distributions.quadrature`).
+"""
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from tanhlut.affine import half_width, to_bounds
+from tanhlut.arrays import ArrayLike, check_choice, scalar, unify, write_to
+from tanhlut.compute import available, functions
+from tanhlut.compute.gate import fits, ordinary
+from tanhlut.distributions import quadrature
+from tanhlut.file.table import ModeTable
+from tanhlut.methods import compute_dtype
+from tanhlut.questions import check_numbers, check_table
+
+METHODS = ("surrogate", "quadrature")
+LOW, HIGH = -1.0, 1.0
+
+
+def mean(
+    loc: ArrayLike,
+    scale: ArrayLike,
+    low: ArrayLike = LOW,
+    high: ArrayLike = HIGH,
+    *,
+    method: str = "surrogate",
+    table: ModeTable | None = None,
+    backend: str = "auto",
+    out: Any = None,
+) -> Any:
+    """E[Y], within [low, high].
+
+    Args:
+        loc, scale: torch tensors (any device; float16, bfloat16, float32, float64), NumPy arrays or Python floats,
+            broadcast together. Dimensionless. Half-precision types are computed in float32 and rounded once.
+        low, high: action bounds, numbers or of the same kind as loc; low < high.
+        method: ``"surrogate"``, or ``"quadrature"``, which takes microseconds an element; float64 always takes it.
+        table: a `ModeTable` with moments, by default the shipped one.
+        backend: ``"cpu"`` (compiled), ``"eager"`` (torch operations) or ``"auto"``.
+        out: tensor or array of the result's shape and dtype to write to; it is returned. Not differentiable.
+
+    Returns:
+        Same kind, dtype and device as the arguments. mean(−loc) = −mean(loc) bitwise for low = −high. NaN where loc or
+        scale is NaN, where scale < 0 or where not low < high; a bound at loc = ±inf.
+
+    Raises:
+        ValueError, TypeError, ImportError: as `tanhlut.mode`; ValueError too where the table holds no moments.
+    """
+    return _answer("mean", loc, scale, low, high, method, table, backend, out)
+
+
+def variance(
+    loc: ArrayLike,
+    scale: ArrayLike,
+    low: ArrayLike = LOW,
+    high: ArrayLike = HIGH,
+    *,
+    method: str = "surrogate",
+    table: ModeTable | None = None,
+    backend: str = "auto",
+    out: Any = None,
+) -> Any:
+    """Var[Y]; arguments, kinds and errors as `mean`. 0 at scale 0 and at loc = ±inf."""
+    return _answer("variance", loc, scale, low, high, method, table, backend, out)
+
+
+def stddev(
+    loc: ArrayLike,
+    scale: ArrayLike,
+    low: ArrayLike = LOW,
+    high: ArrayLike = HIGH,
+    *,
+    method: str = "surrogate",
+    table: ModeTable | None = None,
+    backend: str = "auto",
+    out: Any = None,
+) -> Any:
+    """√Var[Y]; arguments, kinds and errors as `mean`. Where scale² has no digits left it still has."""
+    return _answer("stddev", loc, scale, low, high, method, table, backend, out)
+
+
+def entropy(
+    loc: ArrayLike,
+    scale: ArrayLike,
+    low: ArrayLike = LOW,
+    high: ArrayLike = HIGH,
+    *,
+    method: str = "surrogate",
+    table: ModeTable | None = None,
+    backend: str = "auto",
+    out: Any = None,
+) -> Any:
+    """H(Y), the differential entropy in nats, at most log(high − low); arguments, kinds and errors as `mean`.
+
+    −inf at scale 0 and where loc or scale is infinite. Gradients: dH/dloc = −2·E tanh X, dH/dscale = 1/scale −
+    2·scale·E sech² X.
+    """
+    return _answer("entropy", loc, scale, low, high, method, table, backend, out)
+
+
+def _answer(
+    name: str,
+    loc: Any,
+    scale: Any,
+    low: Any,
+    high: Any,
+    method: str,
+    table: ModeTable | None,
+    backend: str,
+    out: Any,
+) -> Any:
+    check_table(table)
+    if type(loc) is Tensor and type(scale) is Tensor and method == "surrogate":
+        found = _quick(name, loc, scale, low, high, table, backend, out)
+        if found is not None:
+            return found
+    check_choice("method", method, METHODS)
+    check_choice("backend", backend, available.BACKENDS)
+    (wide_loc, wide_scale, low_, high_), restore = unify(loc, scale, low, high)
+    check_numbers(scale, low, high)
+    loc_, scale_ = cast(Tensor, wide_loc), cast(Tensor, wide_scale)
+    dtype = compute_dtype(loc_.dtype)
+    mu, sigma = torch.broadcast_tensors(loc_.to(dtype), scale_.to(dtype))
+    if method == "quadrature" or dtype == torch.float64:
+        value = _by_quadrature(name, mu, sigma)
+    else:
+        value = functions.evaluate(name, mu, sigma, table, backend)
+    result = restore(_on(name, value, low_, high_).to(loc_.dtype))
+    return result if out is None else write_to(out, result)
+
+
+def _quick(
+    name: str, loc: Tensor, scale: Tensor, low: Any, high: Any, table: ModeTable | None, backend: str, out: Any
+) -> Tensor | None:
+    """The short road: plain float32 tensors of one shape on the CPU, straight to the kernel; None for all else."""
+    if torch.compiler.is_dynamo_compiling() or not (type(low) is float and type(high) is float and low < high):
+        return None
+    if backend not in ("auto", "cpu") or loc.dtype is not torch.float32 or not (loc.is_cpu and scale.is_cpu):
+        return None
+    if not (half_width(low, high) < torch.inf and ordinary(loc, scale)) or loc._is_zerotensor():
+        return None
+    if scale._is_zerotensor() or available.cpu_missing() is not None:
+        return None
+    if out is None:
+        out = torch.empty_like(loc)
+    elif not fits(out, loc, scale):
+        return None
+    functions.on_cpu(name, loc, scale, out, low, high, table)
+    return cast(Tensor, out)
+
+
+def _by_quadrature(name: str, loc: Tensor, scale: Tensor) -> Tensor:
+    if name == "mean":
+        return quadrature.mean(loc, scale)
+    if name == "entropy":
+        return quadrature.entropy(loc, scale)
+    found = quadrature.variance(loc, scale)
+    return found if name == "variance" else torch.sqrt(found)
+
+
+def _on(name: str, value: Tensor, low: Tensor | float, high: Tensor | float) -> Tensor:
+    """The value for bounds [low, high] of that for (−1, 1); NaN unless low < high."""
+    if name == "mean":
+        return to_bounds(value, low, high)
+    if isinstance(low, float) and isinstance(high, float) and (low, high) == (LOW, HIGH):
+        return value
+    below, above = (
+        bound.to(value.dtype) if isinstance(bound, Tensor) else scalar(bound, value.dtype, value.device)
+        for bound in (low, high)
+    )
+    half = half_width(below, above)
+    found = value + torch.log(half) if name == "entropy" else value * (half if name == "stddev" else half * half)
+    return torch.where(below < above, found, torch.nan)
