@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from tablegen import claims, interrupts, store
-from tablegen.export import onnx_graph
+from tablegen.export import c_header, onnx_graph
 from tablegen.make import distill
 from tablegen.make import moments as fitting
 from tablegen.make.build import COARSEST_TOLERANCE, FINEST_TOLERANCE, build, check_request
@@ -16,8 +16,11 @@ from tablegen.show import error_map, pictures, report
 from tanhlut.errors import plain, require
 from tanhlut.file.axes import Bounds
 from tanhlut.file.table import ModeTable
-from tanhlut.methods import METHODS, NETWORK_METHODS
+from tanhlut.methods import METHODS, NETWORK_METHODS, Method
 from tanhlut.terminal import Parser, complain, say
+
+# What can be exported: the method and the file that it writes unless told otherwise.
+EXPORTS: dict[str, tuple[Method, Path | None]] = {"onnx": ("refined", None), "c": ("exact", Path("tanhlut.h"))}
 
 
 def run(words: list[str]) -> int:
@@ -107,15 +110,15 @@ def _parser() -> Parser:
 
     export = commands.add_parser(
         "export",
-        help="write a method as a self-contained graph",
+        help="write a method as a self-contained graph or C header",
         description="Write a method, with its table or network inside, as an ONNX graph of standard operators: float32 "
-        "loc and scale of any length in, the mode on (−1, 1) out.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        "loc and scale of any length in, the mode on (−1, 1) out; or as a header for C99 and C++, with the bits of the "
+        "cpu backend in float32 (docs/controller.md).",
     )
     export.add_argument("file", type=Path, metavar="FILE")
-    export.add_argument("--format", choices=("onnx",), default="onnx", help="of the graph")
-    export.add_argument("--method", choices=METHODS, default="refined", help="the method to write")
-    export.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="the graph to write")
+    export.add_argument("--format", choices=[*EXPORTS], default="onnx", help="what to write (default: onnx)")
+    export.add_argument("--method", choices=METHODS, help="the method to write (default: refined; exact for c)")
+    export.add_argument("-o", "--output", type=Path, metavar="OUT", help="the file to write (default for c: tanhlut.h)")
     export.set_defaults(run=_export)
     return parser
 
@@ -216,12 +219,19 @@ def _plot(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    target = store.check_target(options.output)
+    default_method, default_output = EXPORTS[options.format]
+    method, output = options.method or default_method, options.output or default_output
+    if output is None:
+        raise ValueError(f"--format {options.format} needs -o OUT, the file to write")
+    target = store.check_target(output)
     table = ModeTable.load(options.file)
     with interrupts.ending_the_process():
-        data = onnx_graph.model(table, options.method)
+        if options.format == "c":
+            data = c_header.header(table, method, options.command_line)
+        else:
+            data = onnx_graph.model(table, method)
     store.write(target, data)
-    say(f"wrote {plain(options.output)}: method {options.method!r}, {len(data):,} bytes")
+    say(f"wrote {plain(output)}: method {method!r}, {len(data):,} bytes")
     return 0
 
 

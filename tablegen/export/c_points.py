@@ -1,0 +1,27 @@
+"""Where the header's self-test looks: pairs (loc, scale) as float32, and the bounds that it asks for besides (−1, 1).
+
+What must be noticed is in tests/export/c_variants.py.
+"""
+
+LOW, HIGH = -0.3, 2.1  # whose half width is no power of two: a product by it is rounded
+
+INF, NAN = float("inf"), float("nan")
+
+# At each of these every fused product that can be seen at all changes an answer.
+FUSED = (
+    (-0.78029877, 0.46898082),
+    (-1.1307447, 0.26512668),
+    (-1.0425949, 0.34964266),
+    (-0.9078182, 0.01642887),
+    (1.1474862, 0.01262118),
+    (-0.28497836, 0.37644285),
+)
+
+# The conventions, the seams and the ends; a subnormal answer where subnormals may be flushed to zero.
+EDGES = (
+    (0.0, 0.5), (-0.0, 0.5), (0.0, 1.0), (-0.0, 1.0), (1e-40, 0.5), (-1e-45, 0.70710677), (1e-30, 0.7071068),
+    (-1e-6, 0.75), (0.2, 1.0), (1.25, 0.0), (-1.2500001, 0.0), (-0.3, 1e-6), (1.2, 0.2), (3.0, 0.3), (-5.0, 1.4),
+    (20.0, 2.0), (0.1, 10.0), (INF, 1.0), (-INF, INF), (-1.0, INF), (NAN, 1.0), (1.0, NAN), (1.0, -1.0),
+)  # fmt: skip
+
+POINTS = (*FUSED, *EDGES)
