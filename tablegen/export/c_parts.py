@@ -49,7 +49,12 @@ HEAD = r"""#ifndef TANHLUT_H
 #include <float.h>
 #include <stddef.h>
 #include <stdint.h>
+#if defined(__GNUC__) /* which needs no library for it, as a bare machine has none */
+#define TANHLUT_COPY __builtin_memcpy
+#else
 #include <string.h>
+#define TANHLUT_COPY memcpy
+#endif
 
 #if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__ != 0) \
     || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__)
@@ -91,14 +96,14 @@ extern "C" {
 static inline int32_t tanhlut_bits(float x)
 {
     int32_t word;
-    memcpy(&word, &x, sizeof word);
+    TANHLUT_COPY(&word, &x, sizeof word);
     return word;
 }
 
 static inline float tanhlut_from_bits(int32_t word)
 {
     float x;
-    memcpy(&x, &word, sizeof x);
+    TANHLUT_COPY(&x, &word, sizeof x);
     return x;
 }
 
@@ -120,11 +125,11 @@ static inline float tanhlut_fma(float a, float b, float c)
     const double rest = (product - (sum - back)) + (other - back);
     uint64_t word, inexact, inwards;
     double odd;
-    memcpy(&word, &sum, sizeof word);
+    TANHLUT_COPY(&word, &sum, sizeof word);
     inexact = (uint64_t)((rest < 0.0) | (rest > 0.0)) & ~word & 1u;
     inwards = (uint64_t)((rest < 0.0) != (sum < 0.0));
     word += inexact - 2u * (inexact & inwards);
-    memcpy(&odd, &word, sizeof odd);
+    TANHLUT_COPY(&odd, &word, sizeof odd);
     return (float)odd;
 #endif
 }
@@ -207,10 +212,10 @@ static inline int tanhlut_selftest(void)
     static const uint32_t rows[%(count)d][5] = {
 %(rows)s
     };
-    const float numbers[] = {
+    static const float numbers[] = {
 %(numbers)s
     };
-    const int32_t counts[] = {
+    static const int32_t counts[] = {
 %(counts)s
     };
     int wrong = 0;
