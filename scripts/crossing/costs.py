@@ -69,7 +69,8 @@ def footprint(prefix: str, machine: tuple[str, ...], folder: Path, *flags: str) 
     sections = subprocess.check_output([f"{prefix}size", "-A", "lone.o"], cwd=folder, text=True)
     sizes = {line.split()[0]: int(line.split()[1]) for line in sections.splitlines() if line.startswith(".")}
     assert sizes.get(".data", 0) == sizes.get(".bss", 0) == 0
-    frames = {line.split("\t")[0].split(":")[-1]: int(line.split("\t")[1]) for line in (folder / "lone.su").open()}
+    told = (line.split("\t") for line in (folder / "lone.su").read_text().splitlines())
+    frames = {where.split(":")[-1]: int(size) for where, size, _ in told}
     shown = subprocess.check_output([f"{prefix}objdump", "-d", "lone.o"], cwd=folder, text=True)
     functions = _functions(shown)
     return {

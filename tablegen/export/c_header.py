@@ -61,7 +61,7 @@ def header(table: ModeTable, method: Method, command: str) -> bytes:
 
 def printed(method: Method, found: Table | None) -> Printer:
     """The method's functions and those of the text that they need."""
-    printer = Printer(instead={"excess": ("TANHLUT_NO_FMA", excess)})
+    printer = Printer(public=("mode", "mode_bounded"), instead={"excess": ("TANHLUT_NO_FMA", excess)})
     made = c_mode.functions(_text(printer), method, None if found is None else _named(printer, found))
     loc, scale = atom("float", "loc"), atom("float", "scale")
     made.start(loc, scale)
@@ -152,7 +152,7 @@ def _expectations(printer: Printer, expected: c_mode.Functions, found: Table | N
         arrays += [(f"{PREFIX}{name}", array) for name, array in named]
     return {
         "count": len(words),
-        "rows": "\n".join("        {" + ",".join(f"0x{word:08X}" for word in row) + "}," for row in words.tolist()),
+        "rows": "\n".join("    {" + ",".join(f"0x{word:08X}" for word in row) + "}," for row in words.tolist()),
         "numbers": _lines(floats, 8),
         "counts": _lines(whole, 8),
         "sums": "".join(_summed(name, array) for name, array in arrays),

@@ -15,9 +15,10 @@ GIVES = (
 )
 
 MACROS = (
-    "TANHLUT_BRANCHING: faster, but how many instructions run depends on the data. TANHLUT_FLASH: what goes behind a "
-    'table\'s name, such as __attribute__((section(".flash"))). TANHLUT_LIBM_FMA: where the hardware has no fma, fmaf '
-    "of libm instead of double arithmetic. TANHLUT_NO_FMA: two roundings for one; other bits, nothing proven."
+    "TANHLUT_BRANCHING: faster, but how many instructions run depends on the data. TANHLUT_API: static inline unless "
+    "defined; nothing, in one file, for functions to link to. TANHLUT_FLASH: what goes behind a table's name, such as "
+    '__attribute__((section(".flash"))). TANHLUT_LIBM_FMA: where the hardware has no fma, fmaf of libm instead of '
+    "double arithmetic. TANHLUT_NO_FMA: two roundings for one; other bits, nothing proven."
 )
 
 LICENCE = """MIT License
@@ -76,9 +77,11 @@ HEAD = r"""#ifndef TANHLUT_H
 #include <math.h>
 #endif
 
-/* What goes before a table's declaration, such as __attribute__((section(".flash"))). */
 #ifndef TANHLUT_FLASH
 #define TANHLUT_FLASH
+#endif
+#ifndef TANHLUT_API
+#define TANHLUT_API static inline
 #endif
 
 /* A product and a sum must not be fused where no fma is written. */
@@ -177,7 +180,7 @@ static inline float tanhlut_floor(float x)
 """
 
 ARRAY = r"""/* out[i] = the mode of loc[i], scale[i], for i < n; out may be loc or scale itself. */
-static inline void tanhlut_mode_array(const float *loc, const float *scale, float *out, size_t n)
+TANHLUT_API void tanhlut_mode_array(const float *loc, const float *scale, float *out, size_t n)
 {
     size_t i;
     for (i = 0; i < n; ++i)
@@ -206,7 +209,7 @@ static inline uint32_t tanhlut_summed(uint32_t sum, uint32_t word)
 
 /* How much of this build is not what it must be, bit for bit; 0 is right. Call it once, at start. The points are such
    that a product fused with a sum, or flushed subnormals, show themselves; the sums are over all numbers above. */
-static inline int tanhlut_selftest(void)
+TANHLUT_API int tanhlut_selftest(void)
 {
     /* loc, scale, start, mode, mode on [%(low)s, %(high)s] */
     static const uint32_t rows[%(count)d][5] = {

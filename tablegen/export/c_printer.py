@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
-PREFIX = "tanhlut_"
+PREFIX, INLINE = "tanhlut_", "static inline"
 WIDTH = 90  # of a line, about: longer expressions are cut into statements
 _PRODUCT, _SUMS = "{} * {}", ("{} + {}", "{} - {}")
 _WRAPPED = "(int32_t)((uint32_t){} %s (uint32_t){})"  # in C a signed overflow is undefined, an unsigned one wraps
@@ -150,12 +150,14 @@ class Printer:
         recorded: the functions before they are printed.
     """
 
-    def __init__(self, instead: Mapping[str, tuple[str, Callable[..., Any]]] | None = None) -> None:
-        """`instead`: for functions of the text, a macro under which another takes their place."""
+    def __init__(
+        self, public: Iterable[str] = (), instead: Mapping[str, tuple[str, Callable[..., Any]]] | None = None
+    ) -> None:
+        """`public`: functions to link to; `instead`: for a function, a macro under which another takes its place."""
         self.functions: dict[str, str] = {}
         self.numbers: dict[str, float] = {}
         self.recorded: dict[str, Recorded] = {}
-        self._instead = instead or {}
+        self._public, self._instead = {*public}, instead or {}
         self._named: dict[str, float] = {}
 
     def number(self, name: str, number: float) -> Value:
@@ -187,7 +189,7 @@ class Printer:
         for value in recorded.values():
             if value.form in self._named:
                 self.numbers[value.form] = self._named[value.form]
-        text = recorded.printed()
+        text = recorded.printed("TANHLUT_API" if recorded.name in self._public else INLINE)
         if recorded.name in self._instead:
             macro, other = self._instead[recorded.name]
             result = _run(other, recorded.parameters)
@@ -213,7 +215,7 @@ class Recorded:
                 waiting += value.operands
         return [found[serial] for serial in sorted(found)]
 
-    def printed(self) -> str:
+    def printed(self, storage: str = INLINE) -> str:
         """The C function, its docstring a comment above."""
         values = self.values()
         users: dict[int, list[Value]] = {}
@@ -224,7 +226,7 @@ class Recorded:
         for value in values:
             body.add(value, users.get(value.serial, []))
         taken = ", ".join(f"{parameter.kind} {parameter.form}" for parameter in self.parameters)
-        head = f"static inline {self.result.kind} {PREFIX}{self.name}({taken})"
+        head = f"{storage} {self.result.kind} {PREFIX}{self.name}({taken})"
         lines = [f"    const {line}" for line in body.lines] + [f"    return {body.texts[self.result.serial]};"]
         return "\n".join([comment(self.doc), head, "{", *lines, "}", ""])
 
