@@ -229,12 +229,12 @@ def test_the_self_test_notices_contraction(tmp_path: Path) -> None:
     assert not fails(compiled(tmp_path, text, flags))
 
 
-def test_the_self_test_notices_flushed_subnormals(tmp_path: Path) -> None:
-    program = "#include <immintrin.h>\n" + PROGRAM.replace(
-        "const int wrong", "_mm_setcsr(_mm_getcsr() | 0x8040);\n    const int wrong"
-    )
-    if subprocess.run(["gcc", "-dumpmachine"], capture_output=True, text=True, check=True).stdout[:6] != "x86_64":
+@pytest.mark.parametrize("switch", ["0x8040", "0x2000", "0x4000", "0x6000"])
+def test_the_self_test_notices_flushed_subnormals_and_other_rounding(switch: str, tmp_path: Path) -> None:
+    if not machine().startswith("x86_64"):
         pytest.skip("another processor's switch")
+    switched = f"_mm_setcsr(_mm_getcsr() | {switch});\n    const int wrong"
+    program = "#include <immintrin.h>\n" + PROGRAM.replace("const int wrong", switched)
     assert fails(compiled(tmp_path, header("exact", "default"), ["gcc", "-O2"], program))
 
 
