@@ -297,7 +297,7 @@ def _run(function: Callable[..., Any], arguments: Sequence[Any]) -> Any:
     try:
         result = function(*arguments)
     finally:
-        sys.setprofile(before)
+        sys.setprofile(before if callable(before) else None)  # cProfile's cannot be set again
     for name, value in held.items():
         if isinstance(value, Value) and value.operands and not value.name:
             value.name = name
