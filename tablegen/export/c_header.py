@@ -152,6 +152,7 @@ def _expectations(printer: Printer, expected: c_mode.Functions, found: Table | N
         arrays += [(f"{PREFIX}{name}", array) for name, array in named]
     return {
         "count": len(words),
+        "factor": c_parts.FACTOR,
         "rows": "\n".join("    {" + ",".join(f"0x{word:08X}" for word in row) + "}," for row in words.tolist()),
         "numbers": _lines(floats, 8),
         "counts": _lines(whole, 8),

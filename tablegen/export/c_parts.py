@@ -188,7 +188,7 @@ TANHLUT_API void tanhlut_mode_array(const float *loc, const float *scale, float 
 }
 """
 
-FACTOR = 16777619
+FACTOR = 16777619  # odd, so that a product keeps all that a word says
 
 SELFTEST = r"""/* Whether a number is not what it must be; one NaN is as good as another. */
 static inline int tanhlut_unlike(float got, uint32_t want)
@@ -205,7 +205,7 @@ static inline int tanhlut_unlike(float got, uint32_t want)
 /* One more word of an array in a sum that any change of one word changes. */
 static inline uint32_t tanhlut_summed(uint32_t sum, uint32_t word)
 {
-    return (sum ^ word) * 16777619u;
+    return (sum ^ word) * %(factor)du;
 }
 
 /* How much of this build is not what it must be, bit for bit; 0 is right. Call it once, at start. The points are such

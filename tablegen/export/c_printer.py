@@ -118,19 +118,18 @@ def lift(number: Any, kind: str) -> Value:
 def literal(number: float, kind: str) -> str:
     """A number in C: the fewest digits that give the float32 back; integers from 4096 on in hexadecimal."""
     if kind != "float":
-        number = int(number)
-        return (
-            f"(int32_t)0x{number & 0xFFFFFFFF:08X}u"
-            if number < 0
-            else f"0x{number:X}"
-            if number >= 4096
-            else str(number)
-        )
+        return _whole(int(number))
     single = np.float32(number)
     if not np.isfinite(single):
         return f"{PREFIX}from_bits(0x{int(single.view(np.uint32)):08X})"
     digits = np.format_float_scientific(single, trim="0") if not 1e-4 <= abs(single) < 1e7 and single else None
     return f"{digits or np.format_float_positional(single, trim='0')}f"
+
+
+def _whole(number: int) -> str:
+    if number < 0:
+        return f"(int32_t)0x{number & 0xFFFFFFFF:08X}u"
+    return f"0x{number:X}" if number >= 4096 else str(number)
 
 
 def plain_ascii(text: str) -> str:

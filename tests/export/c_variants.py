@@ -3,13 +3,17 @@ a product fused with the sum it goes into. And the points by which it does: `pyt
 for them anew, when the text has changed, and prints what `tablegen/export/c_points.py` holds.
 """
 
+import ctypes
 import re
+import subprocess
+import tempfile
 from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tablegen.export import c_header
+from tablegen.export import c_header, c_points
+from tanhlut import ModeTable
 
 FLOAT = re.compile(r"(?<![\w.])\d+\.\d+(e[+-]\d+)?(?=f)")
 DEFINED = re.compile(r"(?<=^#define )(TANHLUT_\w+) \(?(-?[\w.+-]+?)\)?$", re.M)
@@ -49,15 +53,11 @@ def fused(header: str) -> Iterator[tuple[str, str]]:
     """(which, header) for every product fused with the sum that it goes into, as a compiler would."""
     printer = c_header.printed("exact", None)
     for name, recorded in printer.recorded.items():
-        for value in recorded.values():
+        for value in recorded.values() if name != "mode_bounded" else ():  # whose products are halves: exact
             for side in range(2):
                 if value.form not in ("{} + {}", "{} - {}") or value.operands[side].form != "{} * {}":
                     continue
                 product, other = value.operands[side], value.operands[1 - side]
-                if {factor.form for factor in product.operands} & {"0.5f", "-0.5f", "TANHLUT_UNIT"} or any(
-                    factor.form == "-{}" for factor in product.operands
-                ):
-                    continue  # exact anyway
                 minus = value.form == "{} - {}"
                 kept = value.form, value.operands
                 first, last = ("-({})" if minus and side == turn else "{}" for turn in (1, 0))
@@ -91,3 +91,44 @@ def pool(count: int, seed: int) -> NDArray[np.uint32]:
     scale += [small, np.exp(rng.uniform(-9, -2, part))]
     signs = rng.choice([-1.0, 1.0], 5 * part)
     return np.stack([np.concatenate(loc) * signs, np.concatenate(scale)], 1).astype(np.float32).view(np.uint32)
+
+
+CALL = """
+void all%d(const float (*asked)[2], float (*out)[3], size_t n)
+{
+    size_t i;
+    for (i = 0; i < n; ++i) {
+        out[i][0] = v%d_start(asked[i][0], asked[i][1]);
+        out[i][1] = v%d_mode(asked[i][0], asked[i][1]);
+        out[i][2] = v%d_mode_bounded(asked[i][0], asked[i][1], %ff, %ff);
+    }
+}
+"""
+
+
+def main(each: int = 5) -> None:
+    """Print points at which as many fused products as can be show themselves, each at no fewer than `each`."""
+    text = c_header.header(ModeTable.default(), "exact", "tests").decode()
+    texts = [text, *(changed for _, changed in fused(text))]
+    calls = "".join(CALL % (k, k, k, k, c_points.LOW, c_points.HIGH) for k in range(len(texts)))
+    points = pool(400_000, 0)
+    found = np.empty((len(texts), len(points), 3), np.float32)
+    with tempfile.TemporaryDirectory() as folder:
+        command = ["gcc", "-O2", "-march=native", "-shared", "-fPIC", "-x", "c", "-", "-o", f"{folder}/all.so"]
+        subprocess.run(command, input=together(texts) + calls, text=True, check=True)
+        library = ctypes.CDLL(f"{folder}/all.so")
+        for k in range(len(texts)):
+            asked, out = (ctypes.c_void_p(array.ctypes.data) for array in (points, found[k]))
+            library[f"all{k}"](asked, out, ctypes.c_size_t(len(points)))
+    words = found.view(np.uint32)
+    noticed = (words[1:] != words[0]).any(2)
+    wanted = np.full(len(noticed), each)
+    while (wanted > 0).any():
+        best = int((noticed & (wanted > 0)[:, None]).sum(0).argmax())
+        print(tuple(float(str(number)) for number in points[best].view(np.float32)), noticed[:, best].sum())
+        wanted -= noticed[:, best]
+        noticed[:, best] = False
+
+
+if __name__ == "__main__":
+    main()
