@@ -25,6 +25,7 @@ from tanhlut.questions import check_numbers, check_table
 
 METHODS = ("surrogate", "quadrature")
 LOW, HIGH = -1.0, 1.0
+FITS_GPU = (torch.float16, torch.bfloat16, torch.float32)
 
 
 def mean(
@@ -46,7 +47,7 @@ def mean(
         low, high: action bounds, numbers or of the same kind as loc; low < high.
         method: ``"surrogate"``, or ``"quadrature"``, which takes microseconds an element; float64 always takes it.
         table: a `ModeTable` with moments, by default the shipped one.
-        backend: ``"cpu"`` (compiled), ``"eager"`` (torch operations) or ``"auto"``.
+        backend: ``"cpu"``, ``"gpu"`` (compiled), ``"eager"`` (torch operations) or ``"auto"``, as in `tanhlut.mode`.
         out: tensor or array of the result's shape and dtype to write to; it is returned. Not differentiable.
 
     Returns:
@@ -142,21 +143,29 @@ def _answer(
 def _quick(
     name: str, loc: Tensor, scale: Tensor, low: Any, high: Any, table: ModeTable | None, backend: str, out: Any
 ) -> Tensor | None:
-    """The short road: plain float32 tensors of one shape on the CPU, straight to the kernel; None for all else."""
+    """The short road: plain tensors of one shape that a kernel serves, straight to it; None for all else."""
     if torch.compiler.is_dynamo_compiling() or not (type(low) is float and type(high) is float and low < high):
         return None
-    if backend not in ("auto", "cpu") or loc.dtype is not torch.float32 or not (loc.is_cpu and scale.is_cpu):
+    if not (_on_cuda if loc.is_cuda else _on_cpu)(loc, scale, backend) or not half_width(low, high) < torch.inf:
         return None
-    if not (half_width(low, high) < torch.inf and ordinary(loc, scale)) or loc._is_zerotensor():
+    if not ordinary(loc, scale) or loc._is_zerotensor() or scale._is_zerotensor():
         return None
-    if scale._is_zerotensor() or available.cpu_missing() is not None:
+    if (available.gpu_failure(loc.device, loc.dtype) if loc.is_cuda else available.cpu_missing()) is not None:
         return None
     if out is None:
         out = torch.empty_like(loc)
     elif not fits(out, loc, scale):
         return None
-    functions.on_cpu(name, loc, scale, out, low, high, table)
+    (functions.on_gpu if loc.is_cuda else functions.on_cpu)(name, loc, scale, out, low, high, table)
     return cast(Tensor, out)
+
+
+def _on_cpu(loc: Tensor, scale: Tensor, backend: str) -> bool:
+    return backend in ("auto", "cpu") and loc.dtype is torch.float32 and loc.is_cpu and scale.is_cpu
+
+
+def _on_cuda(loc: Tensor, scale: Tensor, backend: str) -> bool:
+    return backend in ("auto", "gpu") and loc.dtype in FITS_GPU and scale.device == loc.device
 
 
 def _by_quadrature(name: str, loc: Tensor, scale: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import torch
 
-from tanhlut.compute import available
+from tanhlut.compute import available, functions
 from tanhlut.lookup import mode
 from tanhlut.methods import COMPILED
 
@@ -46,7 +46,8 @@ def warmup(device: torch.device | str | int | None = None) -> dict[str, float]:
     """Compile, or load what was compiled before, and read the default table: no later lookup has to.
 
     Call it before a control loop starts, and before a CUDA graph is captured: while one is, nothing can be compiled.
-    The first call on a machine takes the longest; what Triton and numba compiled is kept on disk.
+    The first call on a machine takes the longest; what Triton and numba compiled is kept on disk. The kernels of mean,
+    variance, stddev and entropy are made ready on the GPU; on the CPU each compiles when it is first called.
 
     Args:
         device: the CUDA device to make ready, by default the current one (`torch.cuda.current_device`). A process that
@@ -86,6 +87,7 @@ def _warm_gpu(there: torch.device) -> None:
     for dtype in _SERVES["gpu"][0]:
         if available.gpu_failure(there, dtype) is None:
             gpu.warm(there, dtype)
+            functions.warm_gpu(there, dtype)
 
 
 def _missing(name: str, there: torch.device) -> str | None:

@@ -3,7 +3,6 @@ say they are elsewhere. For a process of its own (`launches.py`): Triton must no
 """
 
 import inspect
-import itertools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -15,8 +14,6 @@ from torch.overrides import TorchFunctionMode
 from triton.backends.compiler import GPUTarget
 from triton.compiler.compiler import CompiledKernel
 
-from tanhlut.compute.gpu_kernel import aligned_kernel, any_kernel
-
 
 class Launch(NamedTuple):
     """What reached the driver."""
@@ -25,20 +22,24 @@ class Launch(NamedTuple):
     grid: tuple[int, int, int]
     arguments: dict[str, Any]
     metadata: Any
-    signature: dict[str, str]
+    source: Any
 
     @property
-    def ttir(self) -> str:
-        """The kernel in Triton's own assembly."""
-        kernels = (jit.device_caches[self.device][0].values() for jit in (aligned_kernel, any_kernel))
-        return next(str(k.asm["ttir"]) for k in itertools.chain(*kernels) if k.metadata is self.metadata)
+    def signature(self) -> dict[str, str]:
+        """The types of the arguments."""
+        return self.source.signature  # type: ignore[no-any-return]
+
+    def assembly(self, language: str) -> str:
+        """The kernel in one of Triton's languages, such as "ttir", its own."""
+        kernels = self.source.fn.device_caches[self.device][0].values()
+        return next(str(kernel.asm[language]) for kernel in kernels if kernel.metadata is self.metadata)
 
 
 class Driver:
     """What Triton asks of a driver. A kernel that is launched gives loc + 2·scale, so that one can see who was read."""
 
-    def __init__(self, current: int) -> None:
-        self.current, self.capturing = current, False
+    def __init__(self, current: int, capability: int = 90) -> None:
+        self.current, self.capability, self.capturing = current, capability, False
         self.launches: list[Launch] = []
         self.loaded = self.copies = 0  # kernels; tensors from the host
         self.fault: Callable[[Any], None] = lambda source: None  # raises what loading a kernel shall raise
@@ -51,10 +52,10 @@ class Driver:
         return 0
 
     def get_current_target(self) -> GPUTarget:
-        return GPUTarget("cuda", 90, 32)
+        return GPUTarget("cuda", self.capability, 32)
 
     def get_device_capability(self, device: int) -> tuple[int, int]:
-        return 9, 0
+        return divmod(self.capability, 10)
 
     def get_device_properties(self, device: int) -> dict[str, int]:
         return {"max_shared_mem": 232_448}
@@ -73,7 +74,7 @@ class Driver:
 
         def launch(x: int, y: int, z: int, stream: int, function: int, packed: Any, *rest: Any) -> None:
             arguments = dict(zip(source.fn.arg_names, rest[3:], strict=True))
-            self.launches.append(Launch(self.current, (x, y, z), arguments, metadata, source.signature))
+            self.launches.append(Launch(self.current, (x, y, z), arguments, metadata, source))
             loc, scale, out = (arguments[f"{name}_pointer"] for name in ("loc", "scale", "out"))
             if out.numel() < 1 << 24:
                 out.copy_(loc + 2 * scale)

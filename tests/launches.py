@@ -12,19 +12,22 @@ import torch
 import triton
 
 import fake_gpu
+import tanhlut
 from conftest import table_named
 from tanhlut import ModeTable, backends, mode, warmup
-from tanhlut.compute import available, gpu
+from tanhlut.compute import available, functions, gpu
+from tanhlut.formula.functions import FUNCTIONS
 from tanhlut.methods import COMPILED
 
 DTYPES = [torch.float32, torch.bfloat16, torch.float16]
+QUANTITIES = tanhlut.mean, tanhlut.variance, tanhlut.stddev, tanhlut.entropy
 _devices = itertools.count()
 
 
 @pytest.fixture
-def driver(monkeypatch: pytest.MonkeyPatch) -> Iterator[fake_gpu.Driver]:
-    """Its current device is one that nothing has seen before."""
-    driver = fake_gpu.Driver(next(_devices))
+def driver(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[fake_gpu.Driver]:
+    """Its current device is one that nothing has seen before; of sm_90, or what the test is parametrised with."""
+    driver = fake_gpu.Driver(next(_devices), getattr(request, "param", 90))
     fake_gpu.install(driver, monkeypatch)
     available.gpu_missing.cache_clear()
     with fake_gpu.Cuda(driver):
@@ -75,6 +78,69 @@ def test_after_warmup_nothing_compiles_and_nothing_is_copied(method: Any, driver
         assert launch.arguments["values"].place.index == driver.current
 
 
+@pytest.mark.parametrize("driver", [80, 90], indirect=True)
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_function_compiles_and_launches(name: str, driver: fake_gpu.Driver) -> None:
+    """Aligned and not; every operation rounds to nearest, nothing is flushed to zero but by floor, nothing is fused."""
+    for dtype, n, shifts in itertools.product(DTYPES[:2], (64, 63), ((0, 0, 0), (1, 0, 0), (0, 0, 3))):
+        loc, scale, out = arguments(n, dtype, shifts)
+        functions.on_gpu(name, loc, scale, out, -2.0, 3.0, None)
+        assert torch.equal(out, loc + 2 * scale)
+        launch = driver.launches[-1]
+        assert launch.metadata.target.arch == driver.capability
+        assert not launch.metadata.enable_fp_fusion
+        assert (launch.arguments["low"], launch.arguments["high"]) == (-2.0, 3.0)
+        assert torch.equal(launch.arguments["data"].cpu(), torch.from_numpy(functions.moments_of(None).vector.copy()))
+        assert ("tt.divisibility = 16" in launch.assembly("ttir")) == (n == 64 and not any(shifts))
+        lines = launch.assembly("ptx").splitlines()
+        assert any("fma.rn.f32" in line for line in lines)
+        assert not any("approx" in line or "div.full" in line for line in lines)
+        assert all("cvt.rmi" in line for line in lines if ".ftz" in line)
+    assert driver.loaded == 4
+
+
+def test_after_warmup_moments_neither_compile_nor_copy(driver: fake_gpu.Driver) -> None:
+    """On both roads: bounds that are tensors take the general one, which is float32's."""
+    warmup()
+    low, high = torch.tensor(-2.0, device="cuda"), torch.tensor(3.0, device="cuda")
+    loaded, copies = driver.loaded, driver.copies
+    driver.launches.clear()
+    driver.capturing = True
+    calls = 0
+    for f, dtype, n, shifts in itertools.product(QUANTITIES, DTYPES, (1, 16, 17, 1000), ((0, 0, 0), (1, 0, 3))):
+        loc, scale, out = arguments(n, dtype, shifts)
+        assert f(loc, scale, -2.0, 3.0, out=out) is out
+        assert torch.equal(out, loc + 2 * scale)
+        assert f(loc, scale, low, high).dtype == dtype
+        assert driver.launches[-1].signature["loc_pointer"] == "*fp32"
+        calls += 2
+    assert (len(driver.launches), driver.loaded, driver.copies) == (calls, loaded, copies)
+
+
+def test_moments_go_where_the_mode_goes(driver: fake_gpu.Driver) -> None:
+    """The tensors' device; "auto" and "gpu"; not while a graph is captured too early; float64 elsewhere."""
+    here, there = driver.current, next(_devices)
+    for f, backend in itertools.product(QUANTITIES, ("auto", "gpu")):
+        loc, scale = arguments(device=f"cuda:{there}")
+        assert torch.equal(f(loc, scale, backend=backend), loc + 2 * scale)
+        assert torch.equal(f(loc, 0.5, backend=backend), loc + 1.0)
+        assert {launch.device for launch in driver.launches} == {there}
+        assert driver.launches[-1].arguments["data"].place.index == there
+        assert driver.current == here
+    loc, scale = arguments()
+    driver.capturing = True
+    for f in QUANTITIES:
+        with pytest.raises(RuntimeError, match=r"^the gpu backend is not ready on cuda:\d+, .*tanhlut\.warmup\(\)"):
+            f(loc, scale)
+    driver.capturing = False
+    driver.launches.clear()
+    torch.testing.assert_close(
+        tanhlut.mean(loc, scale, backend="eager").cpu(), tanhlut.mean(loc.cpu(), scale.cpu(), backend="eager")
+    )
+    tanhlut.mean(loc.double(), scale.double())
+    assert not driver.launches
+
+
 def test_zeros_that_have_no_memory_are_given_some(driver: fake_gpu.Driver) -> None:
     loc, scale = torch._efficientzerotensor(5, device="cuda"), arguments()[1]
     for pair in ((loc, scale), (scale, loc)):
@@ -86,7 +152,7 @@ def test_zeros_that_have_no_memory_are_given_some(driver: fake_gpu.Driver) -> No
 def test_what_is_aligned_is_read_sixteen_bytes_at_once(driver: fake_gpu.Driver) -> None:
     def wide(loc: torch.Tensor, scale: torch.Tensor) -> bool:
         mode(loc, scale)
-        return "tt.divisibility = 16" in driver.launches[-1].ttir
+        return "tt.divisibility = 16" in driver.launches[-1].assembly("ttir")
 
     assert wide(*arguments(64))
     assert not wide(*arguments(63))
@@ -110,7 +176,7 @@ def test_more_than_two_to_the_31_elements(driver: fake_gpu.Driver, tmp_path: Pat
     assert launch.arguments["n"] == n
     assert launch.grid == ((1 << 31) // gpu.BLOCK + 1, 1, 1)
     assert launch.signature["n"] == "i64"
-    assert f"tensor<{gpu.BLOCK}x!tt.ptr<f16>>, tensor<{gpu.BLOCK}xi64>" in launch.ttir
+    assert f"tensor<{gpu.BLOCK}x!tt.ptr<f16>>, tensor<{gpu.BLOCK}xi64>" in launch.assembly("ttir")
     assert driver.loaded == loaded
 
 
@@ -179,6 +245,8 @@ def test_auto_falls_back_where_the_kernel_cannot_be_launched(fault: Exception, d
         result = mode(loc, scale)
         assert result.device == loc.device
         assert torch.equal(result.cpu(), mode(loc.cpu(), scale.cpu(), backend="eager"))
+        for f in QUANTITIES:
+            assert torch.equal(f(loc, scale).cpu(), f(loc.cpu(), scale.cpu(), backend="eager"))
     assert len(tries) == 1
     said = " ".join(str(fault).split())
     with pytest.raises(ImportError, match=r"^backend 'gpu' cannot run here: .*supports$") as raised:

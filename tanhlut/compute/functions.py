@@ -1,8 +1,9 @@
 """The functions of the text beside the mode (`tanhlut.formula.functions`), for any tensors: backends and derivatives.
 
-float32 alone has surrogates. Derivatives are those of the surrogate itself, by torch operations over the text, but for
-the entropy's, which follow from the mean and its slope: dH/dloc = −2·E tanh X, dH/dscale = 1/scale − 2·scale·E sech² X
-(Stein's lemma). They can be differentiated again.
+float32 alone has surrogates. The compiled backends are `choose`'s; what torch traces or transforms is torch operations
+on every device, of which torch.compile makes kernels of its own. Derivatives are those of the surrogate itself, by
+torch operations over the text, but for the entropy's, which follow from the mean and its slope: dH/dloc = −2·E tanh X,
+dH/dscale = 1/scale − 2·scale·E sech² X (Stein's lemma). They can be differentiated again.
 """
 
 from typing import Any, cast
@@ -10,7 +11,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from tanhlut.compute import available, launch
+from tanhlut.compute import launch
+from tanhlut.compute.choose import choose
 from tanhlut.file.moments import Moments, missing
 from tanhlut.file.table import ModeTable
 from tanhlut.formula import surrogate
@@ -23,7 +25,8 @@ def evaluate(name: str, loc: Tensor, scale: Tensor, table: ModeTable | None, bac
 
     Raises:
         ValueError: the backend that was asked for cannot serve them.
-        ImportError: it is not installed.
+        ImportError: it is not installed, or does not work on their device.
+        RuntimeError: a CUDA graph is being captured, and the gpu backend is not ready.
     """
     here = _choose(loc, scale, backend)
     if here == "eager" and (traced() or transformed() or jit_traced()):
@@ -80,21 +83,29 @@ def kernel(name: str) -> Any:
     return cpu_functions.compiled(name)
 
 
+def on_gpu(
+    name: str, loc: Tensor, scale: Tensor, out: Tensor, low: float, high: float, table: ModeTable | None
+) -> None:
+    """The same by Triton, where the tensors are; of float32, bfloat16 or float16."""
+    from tanhlut.compute import gpu_functions
+
+    data = gpu_functions.numbers_on(moments_of(table), loc.device)
+    gpu_functions.evaluate(name, loc, scale, data, low, high, out)
+
+
+def warm_gpu(device: torch.device, dtype: torch.dtype) -> None:
+    """Compile and copy all that `on_gpu` wants for the shipped table, whatever the function, length or layout."""
+    from tanhlut.compute import gpu_functions
+
+    gpu_functions.warm(device, dtype, gpu_functions.numbers_on(moments_of(None), device))
+
+
 def _choose(loc: Tensor, scale: Tensor, backend: str) -> str:
-    ordinary = all(type(x) in (Tensor, torch.nn.Parameter) and x.is_cpu for x in (loc, scale))
-    serves = ordinary and not traced() and not transformed()
-    if backend == "eager" or (backend == "auto" and not serves):
-        return "eager"
-    if backend == "gpu":
-        raise ValueError("backend 'gpu' has no kernel for moments: use 'auto' or 'eager'")
-    if not serves:
-        raise ValueError("backend 'cpu' serves plain CPU tensors, not traced or transformed: use 'auto' or 'eager'")
-    missing = available.cpu_missing()
-    if missing is not None:
+    if backend != "eager" and (traced() or transformed()):
         if backend == "auto":
             return "eager"
-        raise ImportError(f"backend 'cpu' cannot run here: {missing}")
-    return "cpu"
+        raise ValueError(f"backend {backend!r} has no moments of what is traced or transformed: use 'auto' or 'eager'")
+    return choose(loc, scale, "exact", None, backend)  # the mode that needs no table
 
 
 def _value(name: str, loc: Tensor, scale: Tensor, table: ModeTable | None, here: str) -> Tensor:
@@ -102,7 +113,7 @@ def _value(name: str, loc: Tensor, scale: Tensor, table: ModeTable | None, here:
         return eager(name, loc, scale, table)
     loc, scale = launch.in_memory(loc), launch.in_memory(scale)
     out = torch.empty_like(loc)
-    on_cpu(name, loc, scale, out, -1.0, 1.0, table)
+    (on_gpu if here == "gpu" else on_cpu)(name, loc, scale, out, -1.0, 1.0, table)
     return out
 
 
@@ -121,7 +132,7 @@ class _Derived(torch.autograd.Function):
         name, table, here = ctx.asked
 
         def part(name: str) -> Tensor:
-            return evaluate(name, loc, scale, table, here)
+            return evaluate(name, loc, scale, table, "eager" if here == "eager" else "auto")  # perhaps transformed now
 
         by_loc: Tensor | None
         if name == "entropy":

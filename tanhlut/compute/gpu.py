@@ -12,7 +12,7 @@ it): import this module only where `available.gpu_missing` gives None.
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -20,7 +20,8 @@ import triton
 from torch import Tensor
 from torch.library import custom_op
 
-from tanhlut.compute.gpu_kernel import ALIGNMENT, aligned_kernel, any_kernel
+from tanhlut.compute import gpu_kernel
+from tanhlut.compute.gpu_kernel import ALIGNMENT
 from tanhlut.file import packed
 from tanhlut.file.axes import Bounds
 from tanhlut.file.packed import Packed
@@ -48,8 +49,8 @@ def device_table(table: Packed, device: torch.device) -> DeviceTable:
     Raises:
         RuntimeError: a CUDA graph is being captured there.
     """
-    with _current(device), torch.inference_mode(False):
-        _refuse_capture(device)
+    with current(device), torch.inference_mode(False):
+        refuse_capture(device)
         loc_index, delta_index, values = (
             torch.from_numpy(array.copy()).to(device) for array in (table.loc_index, table.delta_index, table.values)
         )
@@ -115,8 +116,8 @@ def trial(device: torch.device, dtype: torch.dtype) -> str | None:
         RuntimeError: a CUDA graph is being captured. And whatever is no fault of Triton's: no memory left; an error
             of an earlier kernel, which CUDA reports to whoever asks next.
     """
-    with _current(device):
-        _refuse_capture(device)
+    with current(device):
+        refuse_capture(device)
     with ThreadPoolExecutor(1) as alone:  # transforms and modes of torch belong to a thread: a new one has none
         return alone.submit(_try, device, dtype).result()
 
@@ -158,22 +159,46 @@ def _no_table(device: torch.device) -> DeviceTable:
 _no_table._dynamo_marked_constant = True  # type: ignore[attr-defined]  # see `general`
 
 
-def _current(device: torch.device) -> AbstractContextManager[object]:
+def current(device: torch.device) -> AbstractContextManager[object]:
     """Triton launches on the current device, wherever the tensors are."""
     here = device.type != "cuda" or device.index == torch.cuda.current_device()
     return nullcontext() if here else torch.cuda.device(device)
 
 
-def _refuse_capture(device: torch.device) -> None:
+def refuse_capture(device: torch.device) -> None:
     """Compiling, loading a kernel and copying from the host are impossible while a CUDA graph is being captured."""
     if device.type == "cuda" and torch.cuda.is_current_stream_capturing():
         raise RuntimeError(
             f"the gpu backend is not ready on {device}, and a CUDA graph is being captured: before the capture call "
-            "tanhlut.warmup() there, and `mode` once with a table of your own"
+            "tanhlut.warmup() there, and what you want captured once with a table of your own"
         )
 
 
 _launched: set[tuple[object, ...]] = set()
+
+
+def launch(kernels: Any, what: object, out: Tensor, loc: Tensor, scale: Tensor, *rest: object) -> None:
+    """Launch `kernels.aligned_kernel` or `kernels.any_kernel` on contiguous tensors of one shape, dtype and device.
+
+    Args:
+        kernels: a module such as `gpu_kernel`.
+        what: tells those of its variants apart that are compiled anew.
+        rest: what the kernel takes between the number of elements and BLOCK.
+
+    Raises:
+        RuntimeError: a CUDA graph is being captured, and nothing has compiled this before.
+    """
+    n = loc.numel()
+    if n == 0:
+        return
+    aligned = (n | loc.data_ptr() | scale.data_ptr() | out.data_ptr()) % ALIGNMENT == 0
+    kernel = (kernels.aligned_kernel if aligned else kernels.any_kernel)[(triton.cdiv(n, BLOCK),)]
+    variant = loc.device, loc.dtype, what, aligned
+    with current(loc.device):
+        if variant not in _launched:
+            refuse_capture(loc.device)
+        kernel(loc, scale, out, n, *rest, BLOCK, num_warps=WARPS, enable_fp_fusion=False)
+    _launched.add(variant)
 
 
 def _launch(
@@ -187,23 +212,9 @@ def _launch(
     method: int,
     bounded: bool,
 ) -> None:
-    n = loc.numel()
-    if n == 0:
-        return
-    aligned = (n | loc.data_ptr() | scale.data_ptr() | out.data_ptr()) % ALIGNMENT == 0
-    kernel = (aligned_kernel if aligned else any_kernel)[(triton.cdiv(n, BLOCK),)]
-    variant = loc.device, loc.dtype, method, bounded, aligned
-    with _current(loc.device):
-        if variant not in _launched:
-            _refuse_capture(loc.device)
-        kernel(
-            *(loc, scale, out, n, loc_index, delta_index, values, values.shape[1]),
-            *numbers,
-            *(method, bounded, steps(method, bounded), BLOCK),
-            num_warps=WARPS,
-            enable_fp_fusion=False,
-        )
-    _launched.add(variant)
+    table = loc_index, delta_index, values, values.shape[1]
+    variant = method, bounded, steps(method, bounded)
+    launch(gpu_kernel, variant, out, loc, scale, *table, *numbers, *variant)
 
 
 # Opaque to torch.compile, unlike a `triton_op`: Inductor would write a launcher of its own, without `enable_fp_fusion`,

@@ -4,16 +4,26 @@ Triton's `/` is within 2 ulp only, `div_rn` rounds to nearest. A constant that i
 compares them all before each launch. So NaN is spelt in a body.
 """
 
+from pathlib import Path
+from typing import Any
+
 import triton
 import triton.language as tl
 
-from tanhlut.formula import coefficients, layout
+from tanhlut.formula import coefficients, layout, surrogate
+from tanhlut.formula.functions import FILES
 from tanhlut.formula.instantiate import instantiate
 
 _GIVEN = coefficients.SINGLE
 _N0, _N1, _N2 = map(tl.constexpr, _GIVEN.numerator)
 _Q0, _Q1, _Q2, _Q3 = map(tl.constexpr, _GIVEN.denominator)
 _E0, _E1, _E2, _E3, _E4, _E5 = map(tl.constexpr, _GIVEN.exp2)
+_L0, _L1, _L2, _L3, _L4, _L5, _L6, _L7 = map(tl.constexpr, coefficients.LOG_1P)
+
+# What `gpu_horner` is given; here for those who read it.
+FIRSTS: Any = None
+LENGTHS: Any = None
+ROWS: Any = None
 
 
 @triton.jit
@@ -96,21 +106,55 @@ def load(index, key):
     return tl.load(index + key)
 
 
+@triton.jit
+def square_root(x):
+    return tl.sqrt_rn(x)
+
+
+@triton.jit
+def log_polynomial(f):
+    low = tl.fma(tl.fma(tl.fma(tl.fma(f, _L0, _L1), f, _L2), f, _L3), f, _L4)
+    return tl.fma(tl.fma(tl.fma(low, f, _L5), f, _L6), f, _L7)
+
+
+@triton.jit
+def entries(data, at):
+    return tl.load(data + at), tl.load(data + at + 1), tl.load(data + at + 2), tl.load(data + at + 3)
+
+
 INTERPRETED = not isinstance(fma, triton.JITFunction)
 
-# In the interpreter a constexpr times a tensor would be a constexpr.
-_numbers = coefficients.numbers(float, _GIVEN) | layout.numbers(float)
+
+def _known(numbers: dict[str, Any]) -> dict[str, Any]:
+    """Numbers as Triton wants its globals. In the interpreter a constexpr times a tensor would be a constexpr."""
+    return numbers if INTERPRETED else {name: tl.constexpr(number) for name, number in numbers.items()}
+
+
+def _polynomials() -> dict[str, Any]:
+    """As `surrogate.polynomials`, for a vector on the device."""
+    found = {}
+    for name, polynomial in surrogate.POLYNOMIALS.items():
+        lengths = polynomial.lengths
+        given = _known({"FIRSTS": polynomial.rows[::-1], "LENGTHS": lengths[::-1], "ROWS": len(lengths)})
+        module = instantiate(f"triton_{name}", given, "gpu_horner", folder=Path(__file__).parent)
+        found[name] = module.edge if len(lengths) == 1 else module.value
+        found[f"{name}_slope"] = module.slope
+    return found
+
+
 _OPERATIONS = {
-    **(_numbers if INTERPRETED else {name: tl.constexpr(number) for name, number in _numbers.items()}),
+    **_known(coefficients.numbers(float, _GIVEN) | layout.numbers(float) | surrogate.numbers(float)),
+    **_polynomials(),
     "tl": tl,  # which the interpreter wants to see
     "element": triton.jit,
+    "without_sign": absolute,
     **{
         function.__name__: function
         for function in (
             *(fma, divide, select, absolute, at_most, at_least, invalid_if, numerator, denominator, power_of_two),
-            *(bits, from_bits, floor, integer, real, load),
+            *(bits, from_bits, floor, integer, real, load, square_root, log_polynomial, entries),
         )
     },
 }
 
-SINGLE = instantiate("triton_float32", _OPERATIONS, "bits", "element")
+SINGLE = instantiate("triton_float32", _OPERATIONS, "bits", *FILES)

@@ -14,10 +14,13 @@ if not CUDA:
 triton = pytest.importorskip("triton", reason="Triton is not installed: pip install 'tanhlut[gpu]'")
 
 import points  # noqa: E402
+import test_moments  # noqa: E402
 from conftest import table_named  # noqa: E402
 from oracle import REFERENCE  # noqa: E402
 from tanhlut import ModeLookup, ModeTable, mode  # noqa: E402
-from tanhlut.compute import available, eager, gpu  # noqa: E402
+from tanhlut.compute import available, eager, functions, gpu  # noqa: E402
+from tanhlut.formula.functions import FUNCTIONS  # noqa: E402
+from tanhlut.formula.plain import SINGLE  # noqa: E402
 from tanhlut.methods import COMPILED, Method  # noqa: E402
 from test_lookup import bits  # noqa: E402
 
@@ -88,6 +91,67 @@ def device_table() -> gpu.DeviceTable:
     packed = ModeTable.default().packed
     assert packed is not None
     return gpu.device_table(packed, DEVICE)
+
+
+@fused
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions_have_the_bits_of_the_text(name: str) -> None:
+    """float32 against the text in NumPy, edges included; float16 is that rounded once."""
+    edges = torch.cartesian_prod(*2 * [torch.tensor([0.0, -0.0, 0.3, -1.0, np.inf, -np.inf, np.nan])]).T
+    pairs = zip(test_moments.drawn(8, 3000), test_moments.every_exponent(), edges, strict=True)
+    loc, scale = (torch.cat(pair) for pair in zip(*zip(*pairs, strict=True), strict=True))
+    half = loc.half(), scale.half()
+    for bounds in ((-1.0, 1.0), (-3.0, 1.5)):
+        assert bits(on_device(name, loc, scale, *bounds)) == bits(by_the_text(name, loc, scale, *bounds))
+        expected = by_the_text(name, half[0].float(), half[1].float(), *bounds).half()
+        assert bits(on_device(name, *half, *bounds).float()) == bits(expected.float())
+
+
+def on_device(name: str, loc: torch.Tensor, scale: torch.Tensor, low: float, high: float) -> torch.Tensor:
+    out = torch.empty_like(loc, device=DEVICE)
+    with np.errstate(all="ignore"):  # the interpreter is NumPy
+        functions.on_gpu(name, loc.to(DEVICE), scale.to(DEVICE), out, low, high, None)
+    return known(out.cpu())
+
+
+def by_the_text(name: str, loc: torch.Tensor, scale: torch.Tensor, low: float, high: float) -> torch.Tensor:
+    vector = functions.moments_of(None).vector
+    with np.errstate(all="ignore"):
+        found = getattr(SINGLE, name)(loc.numpy(), scale.numpy(), vector, np.float32(low), np.float32(high))
+    return known(torch.from_numpy(found))
+
+
+def known(y: torch.Tensor) -> torch.Tensor:
+    """With a NaN that is everywhere the same."""
+    return torch.where(y.isnan(), torch.nan, y)
+
+
+@fused
+@pytest.mark.parametrize("name", test_moments.QUANTITIES)
+def test_moments_are_asked_for_like_modes(name: str) -> None:
+    """Shapes, layouts, dtypes, gradients: the compiled CPU kernel's answers on every road."""
+    f = test_moments.QUANTITIES[name]
+    loc, scale = (x.reshape(20, 10) for x in test_moments.drawn(9, 200))
+    there = loc.to(DEVICE), scale.to(DEVICE)
+    for a, b in (
+        (loc, scale),
+        (loc.T, scale.T),
+        (loc[::2, ::3], scale[::2, ::3]),
+        (loc[3], scale),
+        (loc[:0], scale[:0]),
+    ):
+        for bounds in ((), (-2.0, torch.tensor(3.0))):
+            on_gpu = [x.to(DEVICE) if isinstance(x, torch.Tensor) else x for x in bounds]
+            expected = f(a, b, *bounds, backend="cpu")
+            assert bits(f(a.to(DEVICE), b.to(DEVICE), *on_gpu, backend="gpu").cpu()) == bits(expected)
+    low, high = f(*(x.bfloat16() for x in there), backend="gpu"), f(loc.bfloat16(), scale.bfloat16(), backend="cpu")
+    assert bits(low.float().cpu()) == bits(high.float())
+    leaves = [x.clone().requires_grad_() for x in there]
+    slopes = torch.autograd.grad(f(*leaves, backend="gpu").sum(), leaves)
+    expected = torch.autograd.grad(f(*leaves, backend="eager").sum(), leaves)
+    torch.testing.assert_close(slopes, expected, rtol=1e-4, atol=1e-4)
+    with pytest.raises(ValueError, match="float64"):
+        functions.evaluate(name, there[0].double(), there[1].double(), None, "gpu")
 
 
 @pytest.mark.parametrize("method", COMPILED)

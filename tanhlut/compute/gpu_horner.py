@@ -1,0 +1,47 @@
+"""A polynomial of `surrogate` over a device vector, by Horner's rule: run as a module for each (`gpu_ops`), by Triton.
+
+Given by whoever runs it: for each power of y, the highest first, where its row begins and how long it is. The loops are
+unrolled; a coefficient is one number for the whole block.
+"""
+
+from typing import TYPE_CHECKING
+
+import triton
+import triton.language as tl
+
+if TYPE_CHECKING:
+    from tanhlut.compute.gpu_ops import FIRSTS, LENGTHS, ROWS
+
+
+@triton.jit
+def row(data, u, K: tl.constexpr):  # noqa: N803, Triton's custom for what is known when it compiles
+    length: tl.constexpr = LENGTHS[K]
+    last: tl.constexpr = FIRSTS[K] + length - 1
+    total = tl.load(data + last)
+    for k in tl.static_range(1, length):
+        total = tl.fma(total, u, tl.load(data + (last - k)))
+    return total
+
+
+@triton.jit
+def edge(data, u):
+    return row(data, u, 0)
+
+
+@triton.jit
+def value(data, y, u):
+    total = row(data, u, 0)
+    for k in tl.static_range(1, ROWS):
+        total = tl.fma(total, y, row(data, u, k))
+    return total
+
+
+@triton.jit
+def slope(data, y, u):
+    """With the derivative by y."""
+    by_y = row(data, u, 0)
+    total = tl.fma(by_y, y, row(data, u, 1))
+    for k in tl.static_range(2, ROWS):
+        by_y = tl.fma(by_y, y, total)
+        total = tl.fma(total, y, row(data, u, k))
+    return total, by_y
