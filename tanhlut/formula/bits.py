@@ -1,3 +1,5 @@
+# ruff: noqa: F403, F405
+# mypy: allow-untyped-defs, allow-untyped-decorators, disable-error-code="no-redef"
 """The text for machines that see the bits of a float: exp, roots, signs, and a table's cell, in a few operations each.
 
 Written in `operations`, run by `instantiate` before `element`. Torch, whose graphs know no bits, brings its own.

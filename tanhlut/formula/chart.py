@@ -1,3 +1,5 @@
+# ruff: noqa: F403, F405
+# mypy: allow-untyped-defs, allow-untyped-decorators
 """The text of the network's chart: where a query lies in the unit square, the base of its mode, the activation.
 
 On raw (loc, scale) a small network stalls at 2e-2, since the mode has a cusp. The chart takes the cusp away: replace

@@ -1,3 +1,5 @@
+# ruff: noqa: F403, F405
+# mypy: allow-untyped-defs, allow-untyped-decorators
 """THE text: what a kernel computes on one element, for every backend and precision.
 
 Written in `operations`, run by `instantiate`; the formulas and their sources are in `equation`, the numbers in

@@ -1,3 +1,5 @@
+# ruff: noqa: F403, F405
+# mypy: allow-untyped-defs, allow-untyped-decorators
 """The text of the moments of tanh X, X ~ Normal(loc, scale²): mean, standard deviation, variance, entropy, E sech² X.
 
 The half-plane is the unit square of (ζ, w): with c = π²/12 (the variance of the logistic law whose density is
