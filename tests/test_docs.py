@@ -16,7 +16,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 @pytest.mark.parametrize(
     ("page", "needs", "prints"),
     [
-        ("torchrl", ["torchrl"], 3),
+        ("torchrl", ["torchrl"], 5),
         ("sb3", ["stable_baselines3", "onnxscript"], 2),
         ("rsl_rl", ["rsl_rl"], 1),
         ("distributions", ["pyro"], 7),

@@ -1,25 +1,28 @@
 """TorchRL: its TanhNormal with the true mode. Tested with torchrl 0.14.1."""
 
+from functools import cache
 from numbers import Number
 from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor
-from torch.distributions import ComposeTransform
+from torch.distributions import ComposeTransform, Distribution
 
 from tanhlut import moments
+from tanhlut.arrays import check_choice
 from tanhlut.distributions.likelihood import TANH, log_likelihood, straight_through, with_mass
 from tanhlut.distributions.squash import wide
 from tanhlut.distributions.tanh_normal import refuse_overflow
 from tanhlut.errors import require
+from tanhlut.integrations import deterministic as choices
+from tanhlut.integrations.deterministic import Deterministic
 from tanhlut.lookup import mode
 from tanhlut.methods import Method
 
 require("torchrl", "torchrl")
 from torchrl.modules import TanhNormal as _TanhNormal  # noqa: E402
 
-Deterministic = Literal["mode", "mean", "tanh_loc"]
-_DETERMINISTIC = ("mode", "mean", "tanh_loc")
+Entropy = Literal["exact", "sampled"]
 
 # Where TorchRL's safe tanh is clamped: 1 − resolution, in the dtype.
 _SAFE = {
@@ -33,9 +36,9 @@ _BOUNDS = 0.75
 class TanhNormal(_TanhNormal):
     """torchrl.modules.TanhNormal whose `mode`, `get_mode()` and `deterministic_sample` are the true mode.
 
-    All else is TorchRL's: arguments, `loc` after tanh_loc and upscale, sampling, shapes. `mean`, which it leaves out,
-    is a quadrature (`tanhlut.distributions.quadrature`), so that ExplorationType.MEAN no longer samples. The mode is
-    bitwise `tanhlut.mode(self.loc, self.scale, low, high)`.
+    All else is TorchRL's: arguments, `loc` after tanh_loc and upscale, sampling, shapes. It leaves out `mean` and
+    `entropy()`; here they are `tanhlut.mean` and `tanhlut.entropy`, so that neither ExplorationType.MEAN nor the
+    entropy bonus of PPO, A2C and GRPO samples. The mode is bitwise `tanhlut.mode(self.loc, self.scale, low, high)`.
 
     `log_prob` is TorchRL's, bit for bit, unless an element of the action saturates or its rounding cell is wide against
     scale; then it is the mass that rounds there (`tanhlut.distributions.likelihood`). `rsample_and_log_prob` and
@@ -46,13 +49,20 @@ class TanhNormal(_TanhNormal):
     Args:
         deterministic: what `deterministic_sample`, hence ExplorationType.DETERMINISTIC, returns: ``"mode"``,
             ``"mean"`` or ``"tanh_loc"``, TorchRL's own. The last two are continuous in loc; the mode jumps at loc = 0.
+        entropy: ``"exact"``, or ``"sampled"``: no `entropy()`, so that losses sample as with TorchRL's class, the same
+            random numbers. It makes an instance of a subclass, for losses ask the class.
         method: how the mode is computed, as in `tanhlut.mode`.
         others: those of torchrl.modules.TanhNormal.
 
     Raises:
-        ValueError: `deterministic` is none of the three, or a bound does not fit loc's dtype.
+        ValueError: `deterministic` or `entropy` is none of those, or a bound does not fit loc's dtype.
         RuntimeError: TorchRL's, for not low < high.
     """
+
+    def __new__(cls, *_: Any, entropy: Entropy = "exact", **__: Any) -> "TanhNormal":
+        """Of `cls`, or of its subclass without an entropy."""
+        check_choice("entropy", entropy, ("exact", "sampled"))
+        return object.__new__(cls if entropy == "exact" else _without_entropy(cast(Any, cls)))
 
     def __init__(
         self,
@@ -66,10 +76,10 @@ class TanhNormal(_TanhNormal):
         safe_tanh: bool = True,
         *,
         deterministic: Deterministic = "mode",
+        entropy: Entropy = "exact",
         method: Method = "refined",
     ) -> None:
-        if deterministic not in _DETERMINISTIC:
-            raise ValueError(f"deterministic {deterministic!r} is unknown: use one of 'mode', 'mean', 'tanh_loc'")
+        choices.check(deterministic)
         self.deterministic, self.method = deterministic, method
         self._reach = _SAFE if safe_tanh else {}
         refuse_overflow(loc.dtype if isinstance(loc, Tensor) else torch.get_default_dtype(), low=low, high=high)
@@ -81,14 +91,18 @@ class TanhNormal(_TanhNormal):
     @property
     def mode(self) -> Tensor:
         """The true mode, shape batch_shape + event_shape, differentiable."""
-        low, high = self._numbers or (self.low.to(self.loc.dtype), self.high.to(self.loc.dtype))
-        return cast(Tensor, mode(self.loc, self.scale, low, high, method=self.method))
+        return cast(Tensor, mode(self.loc, self.scale, *self._low_high, method=self.method))
 
     @property
     def mean(self) -> Tensor:
-        """E[action], shape batch_shape + event_shape, differentiable: deterministic quadrature."""
-        low, high = (bound.to(self.loc.dtype) for bound in (self.low, self.high))
-        return moments.mean(self.loc, self.scale, low, high)  # type: ignore[no-any-return]
+        """E[action], shape batch_shape + event_shape, differentiable: `tanhlut.mean`."""
+        return moments.mean(self.loc, self.scale, *self._low_high)  # type: ignore[no-any-return]
+
+    def entropy(self) -> Tensor:
+        """H[action] in nats, shape batch_shape, differentiable: `tanhlut.entropy`, summed over the event."""
+        parts = moments.entropy(self.loc, self.scale, *self._low_high)
+        events = len(self.event_shape)
+        return cast(Tensor, parts.sum(tuple(range(-events, 0))) if events else parts)
 
     @property
     def deterministic_sample(self) -> Tensor:
@@ -115,6 +129,10 @@ class TanhNormal(_TanhNormal):
         sample = self.sample(torch.Size(sample_shape))
         return sample, self._score(sample)
 
+    @property
+    def _low_high(self) -> tuple[Any, Any]:
+        return self._numbers or (self.low.to(self.loc.dtype), self.high.to(self.loc.dtype))
+
     def _score(self, value: Tensor) -> Tensor:
         middle, half = self._affine()
         blur = (_BOUNDS if isinstance(self._t, ComposeTransform) else TANH) * torch.finfo(self.loc.dtype).eps
@@ -130,3 +148,9 @@ class TanhNormal(_TanhNormal):
             middle, half = (torch.as_tensor(part, device=self.loc.device) for part in (affine.loc, affine.scale))
             return wide(middle), wide(half)
         return wide(torch.zeros((), device=self.loc.device)), wide(torch.ones((), device=self.loc.device))
+
+
+@cache
+def _without_entropy(cls: Any) -> type[TanhNormal]:
+    """A subclass whose entropy is torch's, which raises: what TorchRL's losses take for a reason to sample."""
+    return type(cls.__name__, (cls,), {"entropy": Distribution.entropy, "__doc__": cls.__doc__})

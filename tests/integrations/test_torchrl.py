@@ -17,10 +17,11 @@ from torchrl.envs import EnvBase
 from torchrl.envs.utils import ExplorationType, set_exploration_type
 from torchrl.modules import ProbabilisticActor, ValueOperator
 from torchrl.modules import TanhNormal as TheirTanhNormal
+from torchrl.modules.distributions.utils import composite_entropy
 from torchrl.objectives import ClipPPOLoss, SACLoss
 
 from oracle import prove
-from tanhlut import mean, mode, mode_of, solve_mode
+from tanhlut import entropy, mean, mode, mode_of, solve_mode
 from tanhlut.distributions import quadrature
 from tanhlut.integrations.torchrl import TanhNormal
 
@@ -163,6 +164,8 @@ def test_composite() -> None:
     )
     expected = mode(LOC, SCALE, -2.0, 3.0)
     assert torch.equal(composite.mode["arm"], expected)
+    found: Any = composite_entropy(composite)
+    assert torch.equal(found["arm_entropy"], TanhNormal(LOC, SCALE, low=-2.0, high=3.0).entropy())
     assert torch.equal(composite.deterministic_sample["arm"], expected)
     assert composite.log_prob(composite.sample()) is not None
 
@@ -213,12 +216,77 @@ def test_ppo_and_sac_losses() -> None:
     torch.testing.assert_close(*gradients, rtol=0, atol=0)  # pathwise, to the bit
 
 
+@pytest.mark.parametrize("event_dims", [0, 1, 2])
+def test_the_entropy(event_dims: int) -> None:
+    """Summed over the event; against the quadrature and against samples of theirs."""
+    low, high = torch.tensor([-1.0, -2.0, 0.0]), torch.tensor([1.0, 2.0, 5.0])
+    options: dict[str, Any] = {"low": low, "high": high, "event_dims": event_dims}
+    found = TanhNormal(LOC, SCALE, **options).entropy()
+    over = tuple(range(-event_dims, 0))
+    wanted = quadrature.entropy(LOC.double(), SCALE.double()) + torch.log(0.5 * (high - low))
+    wanted = wanted.sum(over) if over else wanted
+    torch.testing.assert_close(found.double(), wanted, rtol=3e-6, atol=3e-6)
+    theirs = TheirTanhNormal(LOC, SCALE, **options)
+    torch.manual_seed(0)
+    sampled = -theirs.rsample_and_log_prob((20_000,))[1].mean(0)
+    torch.testing.assert_close(found, sampled, rtol=0.02, atol=0.06)
+    copy = TanhNormal(LOC, SCALE, low=-2, high=3, event_dims=event_dims)
+    parts = entropy(LOC, SCALE, -2.0, 3.0)
+    assert torch.equal(copy.entropy(), parts.sum(over) if over else parts)
+
+
+def ppo_loss(distribution: Any, seed: int = 0, **options: Any) -> tuple[Any, torch.Tensor]:
+    """What TorchRL's clipped loss makes of a minibatch, and the generator's state after it."""
+    policy = actor(distribution, **options)
+    data = actor(TheirTanhNormal)(observations()).detach()
+    data["advantage"], data["value_target"] = torch.ones(16, 1), torch.ones(16, 1)
+    loss = ClipPPOLoss(policy, ValueOperator(torch.nn.Linear(4, 1), in_keys=["observation"]))
+    torch.manual_seed(seed)
+    out = loss(data)
+    gradients = torch.autograd.grad(out["loss_entropy"], list(loss.actor_network_params.parameters()))
+    return {**out, "gradients": gradients}, torch.get_rng_state()
+
+
 @pytest.mark.filterwarnings("ignore")  # TorchRL's and torch's own
-def test_compiled() -> None:
+def test_the_entropy_bonus_of_ppo_and_its_switch() -> None:
+    """By default ours, and no random number is drawn; by the switch theirs, from the same numbers."""
+    torch.manual_seed(0)
+    fresh = torch.get_rng_state()
+    exact, after = ppo_loss(TanhNormal)
+    distribution = actor().get_dist(observations())
+    assert exact["entropy"] == distribution.entropy().mean()
+    assert exact["loss_entropy"] == -0.01 * distribution.entropy().mean()
+    assert torch.equal(after, fresh)
+
+    sampled, ours_after = ppo_loss(TanhNormal, entropy="sampled")
+    theirs, theirs_after = ppo_loss(TheirTanhNormal)
+    assert torch.equal(ours_after, theirs_after)
+    assert not torch.equal(ours_after, fresh)
+    torch.testing.assert_close(sampled["entropy"], theirs["entropy"], rtol=1e-4, atol=1e-4)  # of the stored action
+    for got, expected in zip(sampled["gradients"], theirs["gradients"], strict=True):
+        assert torch.equal(got, expected)
+    with pytest.raises(NotImplementedError):
+        TanhNormal(LOC, SCALE, entropy="sampled").entropy()
+    assert isinstance(TanhNormal(LOC, SCALE, entropy="sampled"), TanhNormal)
+    with pytest.raises(ValueError, match="entropy 'none' is unknown: use one of 'exact', 'sampled'"):
+        TanhNormal(LOC, SCALE, entropy="none")  # type: ignore[arg-type]
+
+    # The samples' gradient is right on average, and noisy; ours is that average.
+    many = [ppo_loss(TheirTanhNormal, seed)[0]["gradients"] for seed in range(300)]
+    for k, got in enumerate(exact["gradients"]):
+        draws = torch.stack([gradients[k] for gradients in many])
+        error = draws.std(0) / len(many) ** 0.5
+        assert ((draws.mean(0) - got).abs() <= 5 * error + 1e-7).all()
+
+
+@pytest.mark.filterwarnings("ignore")  # TorchRL's and torch's own
+@pytest.mark.parametrize("switch", ["exact", "sampled"])
+def test_compiled(switch: Any) -> None:
     def act(loc: torch.Tensor, scale: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        distribution = TanhNormal(loc, scale, low=-2.0, high=3.0)
+        distribution = TanhNormal(loc, scale, low=-2.0, high=3.0, entropy=switch)
         action = distribution.deterministic_sample
-        return action, distribution.mean, distribution.log_prob(action)
+        entropy = distribution.entropy() if switch == "exact" else action
+        return action, distribution.mean, distribution.log_prob(action), entropy
 
     for got, expected in zip(
         torch.compile(act, backend="eager", fullgraph=True)(LOC, SCALE), act(LOC, SCALE), strict=True

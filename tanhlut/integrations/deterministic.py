@@ -1,0 +1,37 @@
+"""What a policy does when it is not to explore: the mode, the mean, or tanh(loc), which most libraries take."""
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from tanhlut.affine import to_bounds
+from tanhlut.arrays import check_choice
+from tanhlut.lookup import mode
+from tanhlut.methods import Method
+from tanhlut.moments import mean
+
+Deterministic = Literal["mode", "mean", "tanh_loc"]
+CHOICES = ("mode", "mean", "tanh_loc")
+
+
+def check(deterministic: Any) -> None:
+    """TypeError, ValueError unless it is one of the three."""
+    check_choice("deterministic", deterministic, CHOICES)
+
+
+def action(
+    deterministic: Deterministic,
+    loc: Tensor,
+    scale: Tensor,
+    low: float = -1.0,
+    high: float = 1.0,
+    method: Method = "refined",
+) -> Tensor:
+    """The action of that name on [low, high], of tensors of one shape; differentiable.
+
+    The mean and tanh(loc) are continuous in loc; the mode jumps at loc = 0 where scale > 1/√2.
+    """
+    if deterministic == "mode":
+        return mode(loc, scale, low, high, method=method)  # type: ignore[no-any-return]
+    return mean(loc, scale, low, high) if deterministic == "mean" else to_bounds(torch.tanh(loc), low, high)
