@@ -18,7 +18,7 @@ DOCS = Path(__file__).parent.parent / "docs"
     [
         ("torchrl", ["torchrl"], 5),
         ("sb3", ["stable_baselines3", "onnxscript"], 2),
-        ("rsl_rl", ["rsl_rl"], 1),
+        ("rsl_rl", ["rsl_rl"], 3),
         ("distributions", ["pyro"], 7),
     ],
 )

@@ -1,4 +1,4 @@
-"""rsl_rl: TanhNormal as an action distribution with the true mode. Tested with rsl-rl-lib 5.5.1.
+"""rsl_rl: TanhNormal as an action distribution with the true mode, mean and entropy. Tested with rsl-rl-lib 5.5.1.
 
 distribution_cfg = {"class_name": "tanhlut.integrations.rsl_rl:TanhNormal", "init_std": 1.0}
 """
@@ -11,7 +11,8 @@ from torch.distributions import Normal, kl_divergence
 
 from tanhlut.distributions import tanh_normal as distribution
 from tanhlut.errors import require
-from tanhlut.lookup import mode
+from tanhlut.integrations import deterministic as choices
+from tanhlut.integrations.deterministic import Deterministic
 from tanhlut.methods import Method
 from tanhlut.module import ModeLookup
 
@@ -23,16 +24,21 @@ from rsl_rl.modules.distribution import (  # noqa: E402
 
 
 class TanhNormal(GaussianDistribution):
-    """tanh-squashed Gaussian on action_range; its deterministic output is the true mode.
+    """tanh-squashed Gaussian on action_range; its deterministic output is the true mode, or the mean.
 
     The MLP gives loc, a parameter of the model scale, as in rsl_rl's GaussianDistribution. Mean, standard deviation and
-    entropy are those of the squashed action (quadratures); `params` are (loc, scale), and the KL divergence that
-    adapts the learning rate is that of the Normals, which squashing leaves as it is.
+    entropy are those of the squashed action (`tanhlut.mean`, `stddev`, `entropy`); `params` are (loc, scale), and the
+    KL divergence that adapts the learning rate is that of the Normals, which squashing leaves as it is.
 
     Args:
         output_dim, init_std, std_range, std_type, learn_std: as in rsl_rl's GaussianDistribution.
         action_range: (low, high) of every action.
         method: how the mode is computed, as in `tanhlut.mode`.
+        deterministic: what the deterministic output is: ``"mode"``, ``"mean"`` or ``"tanh_loc"``. The last two are
+            continuous in loc; the mode jumps at loc = 0 where scale > 1/√2.
+
+    Raises:
+        ValueError: not low < high, or `deterministic` is none of the three.
     """
 
     _distribution: Any
@@ -46,9 +52,10 @@ class TanhNormal(GaussianDistribution):
         learn_std: bool = True,
         action_range: tuple[float, float] = (-1.0, 1.0),
         method: Method = "refined",
+        deterministic: Deterministic = "mode",
     ) -> None:
         super().__init__(output_dim, init_std, std_range, std_type, learn_std)
-        _set_range(self, action_range, method)
+        _set(self, action_range, method, deterministic)
 
     def update(self, mlp_output: Tensor) -> None:
         """Become the distribution of these outputs of the MLP, shape (…, *input_dim)."""
@@ -57,13 +64,14 @@ class TanhNormal(GaussianDistribution):
         self._distribution = distribution.TanhNormal(loc, scale, low, high, validate_args=False, method=self.method)
 
     def deterministic_output(self, mlp_output: Tensor) -> Tensor:
-        """The true mode, shape (…, output_dim); the current distribution stays as it is."""
+        """The mode, mean or tanh(loc), shape (…, output_dim); the current distribution stays as it is."""
         loc, scale = _parameters(mlp_output, *_settings(self))
-        return cast(Tensor, mode(loc, scale, *self.action_range, method=self.method))
+        low, high = self.action_range
+        return choices.action(self.deterministic, loc, scale, low, high, self.method)
 
     def as_deterministic_output_module(self) -> torch.nn.Module:
         """The same as a module that TorchScript and ONNX can export, the scale frozen as it is now."""
-        return _Mode(self)
+        return _Deterministic(self)
 
     @property
     def params(self) -> tuple[Tensor, ...]:
@@ -88,24 +96,27 @@ class HeteroscedasticTanhNormal(TanhNormal, HeteroscedasticGaussianDistribution)
         std_type: str = "scalar",
         action_range: tuple[float, float] = (-1.0, 1.0),
         method: Method = "refined",
+        deterministic: Deterministic = "mode",
     ) -> None:
         HeteroscedasticGaussianDistribution.__init__(self, output_dim, init_std, std_range, std_type)
-        _set_range(self, action_range, method)
+        _set(self, action_range, method, deterministic)
 
 
-class _Mode(torch.nn.Module):
-    """MLP output → mode. Python for torch.export and ONNX; for TorchScript, which cannot read it, its trace."""
+class _Deterministic(torch.nn.Module):
+    """MLP output → the action. Python for torch.export and ONNX; for TorchScript, which cannot read it, its trace."""
 
     def __init__(self, source: TanhNormal) -> None:
         super().__init__()
         self.input_dim, (self.low, self.high) = source.input_dim, source.action_range
         raw, self.log, self.least, self.most = _settings(source)
         self.register_buffer("raw", None if raw is None else raw.detach().clone())
-        self.lookup = ModeLookup(method=source.method)
+        self.deterministic, self.lookup = source.deterministic, ModeLookup(method=source.method)
 
     def forward(self, mlp_output: Tensor) -> Tensor:
         loc, scale = _parameters(mlp_output, cast(Tensor | None, self.raw), self.log, self.least, self.most)
-        return cast(Tensor, self.lookup(loc, scale, self.low, self.high))
+        if self.deterministic == "mode":
+            return cast(Tensor, self.lookup(loc, scale, self.low, self.high))
+        return choices.action(self.deterministic, loc, scale, self.low, self.high)
 
     def __prepare_scriptable__(self) -> torch.nn.Module:
         shape = (2, self.input_dim) if isinstance(self.input_dim, int) else (2, *self.input_dim)
@@ -140,8 +151,9 @@ def _parameters(mlp_output: Tensor, raw: Tensor | None, log: bool, least: float,
     return loc.contiguous(), scale.contiguous()
 
 
-def _set_range(target: TanhNormal, action_range: tuple[float, float], method: Method) -> None:
+def _set(target: TanhNormal, action_range: tuple[float, float], method: Method, deterministic: Deterministic) -> None:
     low, high = (float(bound) for bound in action_range)
     if not -torch.inf < low < high < torch.inf:
         raise ValueError(f"action_range = {action_range}: give finite (low, high) with low < high")
-    target.action_range, target.method = (low, high), method
+    choices.check(deterministic)
+    target.action_range, target.method, target.deterministic = (low, high), method, deterministic

@@ -1,5 +1,6 @@
 """The rsl_rl integration against the published package, a short PPO run included."""
 
+import math
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,8 +15,8 @@ from rsl_rl.runners import OnPolicyRunner
 from tensordict import TensorDict
 
 from tanhlut import TanhNormal as OurTanhNormal
-from tanhlut import mode
-from tanhlut.distributions import quadrature as moments
+from tanhlut import entropy, mean, mode, stddev
+from tanhlut.distributions import quadrature
 from tanhlut.integrations.rsl_rl import HeteroscedasticTanhNormal, TanhNormal
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch's own about TorchScript
@@ -85,9 +86,17 @@ def test_the_interface(kind: Any, std_type: str) -> None:
     ours = OurTanhNormal(loc, scale, -2.0, 1.0)
     copy = action.detach().clone()
     torch.testing.assert_close(distribution.log_prob(copy), ours.log_prob(copy).sum(-1))
-    torch.testing.assert_close(distribution.entropy, ours.entropy().sum(-1))
-    torch.testing.assert_close(distribution.mean, -0.5 + 1.5 * moments.mean(loc, scale))
-    torch.testing.assert_close(distribution.std, 1.5 * moments.variance(loc, scale).sqrt())
+    for found, function, wanted in (
+        (
+            distribution.entropy,
+            entropy(loc, scale, -2.0, 1.0).sum(-1),
+            (quadrature.entropy(loc, scale) + math.log(1.5)).sum(-1),
+        ),
+        (distribution.mean, mean(loc, scale, -2.0, 1.0), -0.5 + 1.5 * quadrature.mean(loc, scale)),
+        (distribution.std, stddev(loc, scale, -2.0, 1.0), 1.5 * quadrature.variance(loc, scale).sqrt()),
+    ):
+        assert torch.equal(found, function)
+        torch.testing.assert_close(found, wanted, rtol=1e-5, atol=5e-6)
     other = loc + 0.3, 1.1 * scale
     expected = torch.distributions.kl_divergence(
         torch.distributions.Normal(loc, scale), torch.distributions.Normal(*other)
@@ -100,9 +109,42 @@ def test_the_interface(kind: Any, std_type: str) -> None:
     assert torch.equal(module(output), mode(loc, scale, -2.0, 1.0))
 
 
-def test_bad_ranges_are_refused() -> None:
+def test_a_minibatch_needs_no_quadrature(monkeypatch: pytest.MonkeyPatch) -> None:
+    """float32 with gradients: what rsl_rl's PPO asks of a distribution."""
+    for name in ("mean", "variance", "entropy"):
+        monkeypatch.setattr(quadrature, name, lambda *_: pytest.fail("a quadrature"))
+    distribution = TanhNormal(3)
+    distribution.update(torch.randn(5, 3).requires_grad_())
+    (distribution.entropy.sum() + distribution.mean.sum() + distribution.std.sum()).backward()
+    assert distribution.std_param.grad is not None
+    assert distribution.std_param.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("kind", [TanhNormal, HeteroscedasticTanhNormal])
+def test_the_choice_of_the_deterministic_action(kind: Kind) -> None:
+    torch.manual_seed(0)
+    wanted: dict[Any, Any] = {
+        "mode": lambda loc, scale: mode(loc, scale, -2.0, 1.0),
+        "mean": lambda loc, scale: mean(loc, scale, -2.0, 1.0),
+        "tanh_loc": lambda loc, scale: 1.5 * torch.tanh(loc) - 0.5,
+    }
+    for deterministic, function in wanted.items():
+        distribution = kind(3, action_range=(-2.0, 1.0), deterministic=deterministic)
+        output = torch.rand(5, *([3] if kind is TanhNormal else [2, 3])) + 0.1
+        distribution.update(output)
+        expected = function(*distribution.params)
+        torch.testing.assert_close(distribution.deterministic_output(output), expected, rtol=0, atol=0)
+        module = distribution.as_deterministic_output_module()
+        assert torch.equal(module(output), expected)
+        scripted = torch.jit.script(module)
+        torch.testing.assert_close(scripted(output), expected, rtol=0, atol=1e-6)
+
+
+def test_bad_options_are_refused() -> None:
     with pytest.raises(ValueError, match="low < high"):
         TanhNormal(2, action_range=(1.0, -1.0))
+    with pytest.raises(ValueError, match="'mode', 'mean', 'tanh_loc'"):
+        HeteroscedasticTanhNormal(2, deterministic="median")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("kind", [TanhNormal, HeteroscedasticTanhNormal])
@@ -132,9 +174,13 @@ def test_the_first_ratio_of_ppo_is_one(kind: Kind, monkeypatch: pytest.MonkeyPat
     assert all(gradient.abs().max() < 100 for gradient in gradients if gradient is not None)
 
 
-@pytest.mark.parametrize("kind", [TanhNormal, HeteroscedasticTanhNormal])
-def test_a_short_ppo_run_and_its_exports(kind: Kind, tmp_path: Path) -> None:
-    training = runner(kind)
+@pytest.mark.parametrize(
+    ("kind", "deterministic"),
+    [(TanhNormal, "mode"), (TanhNormal, "mean"), (HeteroscedasticTanhNormal, "mode")],
+)
+def test_a_short_ppo_run_and_its_exports(kind: Kind, deterministic: str, tmp_path: Path) -> None:
+    training = runner(kind, deterministic=deterministic)
+    function = mode if deterministic == "mode" else mean
     observations = Reach().get_observations()
 
     def cost() -> float:
@@ -154,7 +200,7 @@ def test_a_short_ppo_run_and_its_exports(kind: Kind, tmp_path: Path) -> None:
         actor(observations, stochastic_output=True)
         loc, scale = actor.output_distribution_params
         action = actor(observations)
-        assert torch.equal(action, mode(loc.contiguous(), scale.contiguous(), -2.0, 1.0))
+        assert torch.equal(action, function(loc.contiguous(), scale.contiguous(), -2.0, 1.0))
     training.export_policy_to_jit(str(tmp_path))
     with torch.no_grad():
         scripted = torch.jit.load(str(tmp_path / "policy.pt"))(observations["policy"])
