@@ -13,7 +13,8 @@ pytest.importorskip("stable_baselines3")
 from stable_baselines3 import A2C, DDPG, PPO, SAC
 from stable_baselines3.common.distributions import SquashedDiagGaussianDistribution
 
-from tanhlut import TanhNormal, mode, pre_tanh_mode
+from tanhlut import TanhNormal, mean, mode, pre_tanh_mode
+from tanhlut.distributions import quadrature
 from tanhlut.integrations.sb3 import TrueModeSquashedGaussian, use_true_mode
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # gymnasium's and torch's own
@@ -57,6 +58,91 @@ def test_predict_is_our_mode_bit_for_bit(kind: Any, options: dict[str, Any], tmp
     assert np.array_equal(loaded.predict(OBSERVATIONS, deterministic=True)[0], before)
     assert np.array_equal(use_true_mode(loaded).predict(OBSERVATIONS, deterministic=True)[0], after)
     assert np.array_equal(use_true_mode(loaded.policy).predict(OBSERVATIONS, deterministic=True)[0], after)
+
+
+@pytest.mark.parametrize(("kind", "options"), [(SAC, {}), (SAC, {"use_sde": True}), (PPO, {}), (A2C, {})])
+def test_the_choice_of_the_deterministic_action(kind: Any, options: dict[str, Any]) -> None:
+    model = make(kind, **options)
+    base = normal(model)
+    theirs, _ = model.predict(OBSERVATIONS, deterministic=True)
+    for deterministic, expected in (
+        ("mean", mean(base.loc, base.scale)),
+        ("mode", mode(base.loc, base.scale)),
+        ("tanh_loc", torch.tanh(base.loc)),
+    ):
+        use_true_mode(model, deterministic=deterministic)  # type: ignore[arg-type]
+        found, _ = model.predict(OBSERVATIONS, deterministic=True)
+        assert np.array_equal(found, model.policy.unscale_action(expected.numpy()))
+    assert np.array_equal(found, theirs)
+    with pytest.raises(ValueError, match="'mode', 'mean', 'tanh_loc'"):
+        use_true_mode(model, deterministic="median")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", [PPO, A2C])
+def test_the_entropy_of_squashed_gsde(kind: Any) -> None:
+    """Against quadrature, gradients too; it is what their training takes; the switch."""
+    model = use_true_mode(make(kind, n_steps=64, ent_coef=0.01))
+    base = normal(model)
+    distribution = model.policy.action_dist
+    wanted = quadrature.entropy(base.loc.double(), base.scale.double()).sum(1)
+    torch.testing.assert_close(distribution.entropy().double(), wanted, rtol=2e-6, atol=2e-6)
+    _, _, found = model.policy.evaluate_actions(torch.from_numpy(OBSERVATIONS), torch.zeros(32, 1))
+    assert torch.equal(found, distribution.entropy())
+    scale = base.scale.double().requires_grad_()
+    (wanted,) = torch.autograd.grad(quadrature.entropy(base.loc.double(), scale).sum(), scale)
+    squares = model.policy.action_dist._latent_sde.double() ** 2
+    by_log_std = (wanted * squares / scale.detach() * model.policy.log_std.detach().double().exp().T ** 2).sum(0)
+    (gradient,) = torch.autograd.grad(found.sum(), model.policy.log_std)
+    torch.testing.assert_close(gradient[:, 0].double(), by_log_std, rtol=1e-4, atol=1e-5)
+
+    use_true_mode(model, entropy="sampled")
+    assert model.policy.evaluate_actions(torch.from_numpy(OBSERVATIONS), torch.zeros(32, 1))[2] is None
+    with pytest.raises(ValueError, match="'exact', 'sampled'"):
+        use_true_mode(model, entropy="none")  # type: ignore[arg-type]
+
+
+def test_the_bonus_that_they_sample_has_no_gradient_on_average() -> None:
+    """−log_prob of a stored action: E[∇ log p] = 0, so that it pulls nowhere. Ours pulls to a wider distribution."""
+    torch.manual_seed(0)
+    loc = torch.full((40_000, 1), 0.3)
+    log_std = torch.tensor(-1.0, requires_grad=True)
+    distribution = TrueModeSquashedGaussian(1).proba_distribution(loc, log_std.expand(40_000, 1))
+    actions = distribution.sample().detach()
+    (theirs,) = torch.autograd.grad(-distribution.log_prob(actions).mean(), log_std, retain_graph=True)
+    (ours,) = torch.autograd.grad(distribution.entropy().mean(), log_std)
+    assert abs(theirs) < 5 * 2**0.5 / 200  # z² − 1 has variance 2
+    assert ours > 0.5
+
+
+def test_without_a_bonus_their_ppo_trains_as_before() -> None:
+    parameters = []
+    for change in (use_true_mode, lambda model: model):
+        model = change(
+            make(
+                PPO,
+                n_steps=64,
+                batch_size=32,
+                n_epochs=2,
+                ent_coef=0.0,
+                policy_kwargs={**SQUASHED, "log_std_init": -3.0},
+            )
+        )
+        model.learn(128)
+        parameters.append(torch.cat([p.detach().flatten() for p in model.policy.parameters()]))
+    assert torch.equal(*parameters)
+
+
+@pytest.mark.parametrize("deterministic", ["mean", "tanh_loc"])
+def test_gaussian_actions_of_the_other_actions(deterministic: Any) -> None:
+    model = use_true_mode(make(SAC), deterministic=deterministic)
+    normal(model)
+    distribution = model.actor.action_dist
+    action = distribution.mode()
+    torch.testing.assert_close(torch.tanh(distribution.gaussian_actions), action, rtol=0, atol=1e-6)
+    expected = distribution.log_prob(action)
+    torch.testing.assert_close(
+        distribution.log_prob(action, distribution.gaussian_actions), expected, rtol=0, atol=1e-4
+    )
 
 
 def test_gaussian_actions_agree_with_log_prob() -> None:
@@ -139,7 +225,9 @@ def test_the_first_ratio_of_ppo_is_one(loc: float, log_std: float) -> None:
 
 
 @pytest.mark.parametrize("dynamo", [True, False])
-def test_their_onnx_recipe(dynamo: bool, tmp_path: Path) -> None:
+def test_their_onnx_recipe(dynamo: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their Normal checks its arguments, which torch.export cannot trace: off, as the page says."""
+    monkeypatch.setattr(torch.distributions.Distribution, "_validate_args", False)
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
     model = use_true_mode(make(SAC))
