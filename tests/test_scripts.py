@@ -94,6 +94,7 @@ def test_the_number_of_instructions_does_not_depend_on_the_numbers() -> None:
     [
         ("policy", "--steps 120 --seeds 0 --episodes 1 --slow-episodes 0", ["tanh(loc)", "true mode", "ratio"]),
         ("step_cost", "--rounds 2", ["SB3 SAC predict", "TorchRL actor", "rsl_rl actor"]),
+        ("ppo_update", "--rounds 1 --environments 8", ["entropy + backward", "update        whole", "ratio"]),
     ],
 )
 def test_the_real_policies(script: str, options: str, said: list[str]) -> None:
