@@ -50,10 +50,10 @@ def sums(count: int, method: Method, table: ModeTable | None) -> NDArray[np.uint
 def _summed(y: NDArray[np.float32]) -> Words:
     words = np.where(np.isnan(y), np.uint32(0x7FC00000), y.view(np.uint32))
     mine = mixed(words ^ mixed(np.arange(len(y), dtype=np.uint32)))
-    return mine.reshape(-1, BLOCK).sum(1, dtype=np.uint32)
+    return np.asarray(mine.reshape(-1, BLOCK).sum(1, dtype=np.uint32), np.uint32)
 
 
 def mixed(x: Words) -> Words:
-    x = (x ^ (x >> 16)) * np.uint32(0x7FEB352D)
-    x = (x ^ (x >> 15)) * np.uint32(0x846CA68B)
-    return x ^ (x >> 16)
+    x = np.asarray((x ^ (x >> np.uint32(16))) * np.uint32(0x7FEB352D), np.uint32)
+    x = np.asarray((x ^ (x >> np.uint32(15))) * np.uint32(0x846CA68B), np.uint32)
+    return np.asarray(x ^ (x >> np.uint32(16)), np.uint32)
