@@ -1,14 +1,20 @@
 """What a file claims of its table and its network, and whether the verifier proves it."""
 
 import decimal
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 from tqdm import tqdm
 
+from tablegen.make import moments as fitting
+from tablegen.make.build import versions
+from tablegen.verify.moments import PROVEN, QUANTITIES, MomentsVerification, Quantity, bound_of, verify_moments
 from tablegen.verify.network import NetworkVerification, branch_and_bound, verify_network
 from tablegen.verify.prove import Verification, interpolation, verify
 from tanhlut import __version__
+from tanhlut.file import schema
+from tanhlut.file.moments import Moments
 from tanhlut.file.network import Network
 from tanhlut.file.network import missing as no_network
 from tanhlut.file.schema import Certificate
@@ -58,6 +64,39 @@ def run(table: ModeTable, methods: Sequence[Method], paranoid: bool = False) -> 
                 yield verify(table, method, progress=bar.update, begun=begun[False])
 
 
+def quantities(table: ModeTable) -> dict[Quantity, float | None]:
+    """What the file claims of its moments, if it has any: a bound, or None of the variance, of which nothing is."""
+    if table.moments is None:
+        return {}
+    metadata = table.moments.metadata
+    return {name: float(metadata[f"{name}_bound"]) if name in PROVEN else None for name in QUANTITIES}
+
+
+def run_moments(table: ModeTable, asked: Sequence[Quantity]) -> Iterator[MomentsVerification]:
+    """The proofs of quantities, one by one."""
+    for quantity in asked:
+        with tqdm(desc=f"proving {quantity}", total=1, leave=False):
+            yield verify_moments(table, quantity)
+
+
+def moments_complaint(result: MomentsVerification, claimed: float | None) -> str | None:
+    """Why a claim of a quantity is not proven, in one line; None where it is, or where there is none."""
+    if result.broken is not None:
+        return f"the proof is not about the program that runs here: {result.broken}"
+    if result.bound is None:
+        return None if result.seen.error < 1.0 else f"the {result.quantity} is off by {result.seen.error:.4g} of itself"
+    seen = result.seen
+    if not seen.error <= result.bound.largest:
+        return (
+            f"the {result.quantity} is off by {seen.error:.4g} at loc {seen.loc!r}, scale {seen.scale!r}, more than "
+            f"the {result.bound.largest:.4g} derived: the proof does not hold here"
+        )
+    if claimed is None or not result.bound.largest <= claimed:
+        claims = "no bound" if claimed is None else f"{claimed:.4g}"
+        return f"claims {claims} for the {result.quantity}, but only {result.bound.largest:.4g} is proven"
+    return None
+
+
 def complaint(result: Proof, claimed: float | None) -> str | None:
     """Why a claim is not proven, in one line; None where it is."""
     if isinstance(result, Verification) and result.nodes.wrong:
@@ -100,6 +139,22 @@ def with_network(table: ModeTable, network: Network) -> ModeTable:
     joined = ModeTable(table.loc, table.scale, table.values, table.metadata, own, network, table.moments)
     new = _prove(joined, NETWORK_METHODS, network.digest)
     return ModeTable(table.loc, table.scale, table.values, table.metadata, [*own, *new], network, table.moments)
+
+
+def moments(found: fitting.Fit, command: str) -> Moments:
+    """Fitted surrogates with the bounds that are proven of them.
+
+    Raises:
+        ArithmeticError: nothing can be proven of them.
+        MissingExtraError: python-flint is not installed.
+    """
+    bounds = {}
+    with tqdm(desc="proving the moments", total=len(PROVEN), leave=False) as bar:
+        for quantity in PROVEN:
+            bounds[f"{quantity}_bound"] = _rounded_up(bound_of(quantity, found.vector, found.witnesses).largest)
+            bar.update()
+    made = {"versions": json.dumps(versions()), "command": command}
+    return Moments(found.vector, found.witnesses, {**bounds, **schema.MOMENTS_FIXED, **made})
 
 
 def _prove(table: ModeTable, methods: Sequence[Method], digest: str) -> list[Certificate]:

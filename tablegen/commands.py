@@ -13,8 +13,10 @@ from tablegen.make.build import COARSEST_TOLERANCE, FINEST_TOLERANCE, build, che
 from tablegen.make.distill import HIDDEN
 from tablegen.make.distill import TOLERANCE as NETWORK_TOLERANCE
 from tablegen.show import error_map, pictures, report
+from tablegen.verify.moments import MEASURE, QUANTITIES
 from tanhlut.errors import plain, require
 from tanhlut.file.axes import Bounds
+from tanhlut.file.moments import missing as no_moments
 from tanhlut.file.table import ModeTable
 from tanhlut.methods import METHODS, NETWORK_METHODS, Method
 from tanhlut.terminal import Parser, complain, say
@@ -68,6 +70,7 @@ def _parser() -> Parser:
     verify.add_argument(
         "--method", choices=claims.VERIFIED, help="only this lookup; otherwise everything that the file claims"
     )
+    verify.add_argument("--quantity", choices=("mode", *QUANTITIES), help="only this one of what the file holds")
     verify.add_argument("--paranoid", action="store_true", help="prove every node in 128-bit balls too (python-flint)")
     verify.add_argument("--json", type=Path, metavar="OUT", help="write the result for machines")
     verify.add_argument("--plot", type=Path, metavar="OUT.png", help="draw the proven error over (loc, scale)")
@@ -171,13 +174,18 @@ def _moments(options: argparse.Namespace) -> int:
     target = store.check_target(options.output)
     table = ModeTable.load(options.file)
     with interrupts.ending_the_process():
-        found = fitting.build(options.command_line)
+        found = claims.moments(fitting.fitted(), options.command_line)
         data = store.image(table.with_moments(found))
     store.write(target, data)
     say(f"wrote   {plain(options.output)}")
     say(f"moments {found.nbytes:,} bytes of numbers")
     say(f"bytes   {len(data):,} with the table")
     say(f"seconds {time.perf_counter() - began:.1f}")
+    for quantity, bound in claims.quantities(table.with_moments(found)).items():
+        say(
+            f"{'seen   ' if bound is None else 'proven '} {MEASURE[quantity]}"
+            + ("" if bound is None else f" ≤ {bound:.3g}")
+        )
     return 0
 
 
@@ -187,7 +195,15 @@ def _verify(options: argparse.Namespace) -> int:
         _import_matplotlib()  # if it is missing, that is said now, not after minutes of proving
     table = ModeTable.load(options.file)
     claimed = claims.claimed(table)
-    methods = [options.method] if options.method else list(claimed)
+    quantities = claims.quantities(table)
+    if options.method and options.quantity not in (None, "mode"):
+        raise ValueError(
+            f"--method {options.method} is of the mode: leave out --quantity {options.quantity}, or --method"
+        )
+    if options.quantity not in (None, "mode", *quantities):
+        raise no_moments()
+    methods = [options.method] if options.method else list(claimed) if options.quantity in (None, "mode") else []
+    asked = [name for name in quantities if not options.method and options.quantity in (None, name)]
     proofs: list[dict[str, object]] = []
     complaints: list[str] = []
     for result in interrupts.each(claims.run(table, methods, options.paranoid)):
@@ -197,8 +213,13 @@ def _verify(options: argparse.Namespace) -> int:
         say("\n" * bool(proofs) + report.describe_verification(result, claim))
         proofs.append(report.verification_fields(result, claim, table))
         complaints += [why for why in [claims.complaint(result, claim)] if why is not None]
+    for found in interrupts.each(claims.run_moments(table, asked)):
+        claim = quantities[found.quantity]
+        say("\n" * bool(proofs) + report.describe_moments(found, claim))
+        proofs.append(report.moments_fields(found, claim, table))
+        complaints += [why for why in [claims.moments_complaint(found, claim)] if why is not None]
     if options.json is not None:
-        text = report.verification_json(proofs, holds=not complaints, single=options.method is not None)
+        text = report.verification_json(proofs, holds=not complaints, single=len(proofs) == 1)
         store.write(targets[options.json], text.encode())
     for why in complaints:
         complain(f"tablegen: {plain(options.file)}: {plain(why)}")

@@ -79,7 +79,7 @@ def _write_network(group: h5py.Group, network: Network) -> None:
 def _write_moments(group: h5py.Group, moments: Moments) -> None:
     group.attrs["long_name"] = "surrogates of mean, variance and entropy of tanh(Normal(loc, scale^2))"
     for name, value in moments.metadata.items():
-        group.attrs[name] = value
+        group.attrs[name] = np.float64(value) if isinstance(value, float) else value
     group.attrs["digest"] = moments.digest
     group.create_dataset(schema.VECTOR, data=moments.vector, dtype=schema.VECTOR_DTYPE)
     for name, dataset in schema.WITNESSES.items():

@@ -5,7 +5,6 @@ linear least squares with the denominator of the round before, weighted by the e
 interpolation at Chebyshev nodes. And the witnesses of the proof: Chebyshev interpolants in float64 of high degree.
 """
 
-import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -15,10 +14,7 @@ from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from tablegen.make.build import versions
 from tanhlut.distributions import quadrature
-from tanhlut.file import schema
-from tanhlut.file.moments import Moments
 from tanhlut.formula import surrogate
 
 Array = NDArray[np.float64]
@@ -30,12 +26,11 @@ _ROUNDS = 40
 _EDGE_WEIGHT = 0.02  # of the mean's relative accuracy near loc = 0, where it vanishes
 
 
-def build(command: str) -> Moments:
+def fitted() -> "Fit":
     """The surrogates over the whole half-plane, behind a progress bar."""
     with tqdm(desc="fitting the moments", total=5, leave=False) as bar:
         found = fit(bar.update)
-    metadata = {**schema.MOMENTS_FIXED, "versions": json.dumps(versions()), "command": command}
-    return Moments(found.vector, found.witnesses, metadata)
+    return found
 
 
 class Square(NamedTuple):

@@ -8,6 +8,7 @@ import numpy as np
 
 from tablegen.show.drawing import CUSP_SCALE
 from tablegen.show.words import bounds_in_words
+from tablegen.verify.moments import MEASURE, MomentsVerification
 from tablegen.verify.network import NetworkVerification
 from tablegen.verify.prove import Verification
 from tanhlut.errors import plain
@@ -37,6 +38,12 @@ def describe(table: ModeTable) -> str:
     }
     if table.network is not None:
         lines |= _network_lines(table.network)
+    if table.moments is not None:
+        lines["moments"] = f"mean, variance and entropy by {table.moments.nbytes:,} bytes of numbers"
+        lines["mean error"] = f"≤ {table.moments.metadata['mean_bound']:.4g} proven, on (−1, 1)"
+        lines["entropy error"] = f"≤ {table.moments.metadata['entropy_bound']:.4g}·(1 + |entropy|) proven, on (−1, 1)"
+        lines["their command"] = str(table.moments.metadata["command"])
+        lines["their digest"] = f"sha256 {table.moments.digest}"
     for name, certificate in table.certificates.items():
         lines[f"{name} error"] = (
             f"≤ {certificate.bound:.4g} proven by {certificate.verifier}; "
@@ -104,6 +111,42 @@ def verification_fields(
         "boxes": result.boxes,
         "seconds": result.seconds,
         "assumptions": list(result.assumptions),
+    }
+
+
+def describe_moments(result: MomentsVerification, claim: float | None) -> str:
+    """Aligned lines for a person, of a moment."""
+    seen, bound = result.seen, result.bound
+    lines = {"quantity": f"{result.quantity}, float32, every loc, every scale > 0", "measure": MEASURE[result.quantity]}
+    if bound is None:
+        lines["proven"] = "nothing; compared with a quadrature only"
+    else:
+        lines["proven"] = f"≤ {bound.kernels:.4g} by kernels, {bound.operations:.4g} by torch operations"
+        lines["of which"] = (
+            f"{bound.approximation:.3g} the surrogate's against a witness that is within {bound.witness:.2g}"
+        )
+    lines["claimed"] = "nothing" if claim is None else f"{claim:.4g}"
+    share = "" if bound is None or not seen.error > 0 else f"; proven / seen {bound.largest / seen.error:.3f}"
+    lines["seen"] = f"{seen.error:.4g} at loc {seen.loc!r}, scale {seen.scale!r}{share}"
+    lines["took"] = f"{result.seconds:.1f} s"
+    for number, assumption in enumerate(result.assumptions if bound is not None else ()):
+        lines["assumed" if number == 0 else " " * (number + 1)] = assumption
+    return _aligned(lines)
+
+
+def moments_fields(result: MomentsVerification, claim: float | None, table: ModeTable) -> dict[str, object]:
+    """The same for machines."""
+    assert table.moments is not None
+    return {
+        "quantity": result.quantity,
+        "measure": MEASURE[result.quantity],
+        "bound": None if result.bound is None else result.bound.largest,
+        "parts": None if result.bound is None else result.bound._asdict(),
+        "claim": claim,
+        "digest": table.moments.digest,
+        "witness": result.seen._asdict(),
+        "seconds": result.seconds,
+        "assumptions": list(result.assumptions) if result.bound is not None else [],
     }
 
 

@@ -16,8 +16,11 @@ from tanhlut.compute.choose import choose
 from tanhlut.file.moments import Moments, missing
 from tanhlut.file.table import ModeTable
 from tanhlut.formula import surrogate
+from tanhlut.formula.functions import FUNCTIONS
 from tanhlut.formula.tensors import SINGLE, Numbers
 from tanhlut.tracing import jit_traced, traced, transformed
+
+NAMES = tuple(FUNCTIONS)
 
 
 def evaluate(name: str, loc: Tensor, scale: Tensor, table: ModeTable | None, backend: str) -> Tensor:

@@ -21,7 +21,7 @@ class Moments:
     Attributes:
         vector: float32 (n,), laid out as `tanhlut.formula.surrogate` says. Read-only, as all arrays.
         witnesses: float64 coefficients by name, which the proof certifies and compares the surrogates with.
-        metadata: how they were made: versions, command.
+        metadata: what was proven of them, and how they were made: versions, command.
         digest: SHA-256 of arrays and metadata, hex.
         forms: their forms for one device or another, each made once.
     """
@@ -84,6 +84,9 @@ def _check(vector: NDArray[Any], witnesses: Mapping[str, NDArray[Any]], metadata
             raise ValueError(f"moments: witness {name!r} has shape {array.shape} and dtype {array.dtype}")
         if not (np.abs(array) <= LARGEST).all():
             raise ValueError(f"moments: witness {name!r} has an entry that is NaN or over {LARGEST:g}")
+    for name in ("mean_bound", "entropy_bound"):
+        if not 0.0 < float(metadata[name]) < 1.0:
+            raise ValueError(f"the moments' {name} {metadata[name]} is not between 0 and 1")
     for name, word in schema.MOMENTS_FIXED.items():
         if metadata[name] != word:
             raise ValueError(f"the moments' {name} is {metadata[name]!r}, this tanhlut evaluates {word!r}")

@@ -80,7 +80,13 @@ MOMENTS, VECTOR, VECTOR_DTYPE = "moments", "numbers", "<f4"
 WITNESSES = {"mean": "mean_witness", "log_cosh": "log_cosh_witness"}
 WITNESS_DTYPE = "<f8"
 MAX_DEGREE = 256
-MOMENTS_METADATA: dict[str, type] = {"chart": str, "versions": str, "command": str}
+MOMENTS_METADATA: dict[str, type] = {
+    "mean_bound": float,  # sup |mean − true| claimed, on (−1, 1), in float32
+    "entropy_bound": float,  # sup |entropy − true|/(1 + |true|) claimed
+    "chart": str,
+    "versions": str,
+    "command": str,
+}
 MOMENTS_FIXED = {"chart": "tau=scale^2+float32(pi^2/12); w=scale^2/tau; zeta=9*tau/(loc^2+9*tau)"}
 
 # CF-style description of each dataset.

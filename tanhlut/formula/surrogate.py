@@ -41,8 +41,8 @@ def _laid_out(**lengths: tuple[int, ...]) -> dict[str, Polynomial]:
 
 
 POLYNOMIALS = _laid_out(
-    mean_numerator=staircase(10, 8),
-    mean_denominator=staircase(6, 4),
+    mean_numerator=staircase(12, 10),
+    mean_denominator=staircase(3, 2),
     log_cosh_edge=(9,),  # at loc = 0
     log_cosh_numerator=staircase(8, 6),
     log_cosh_denominator=staircase(4, 4),

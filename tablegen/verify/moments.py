@@ -1,0 +1,187 @@
+"""`verify_moments`: proven bounds of the surrogates of mean and entropy in float32; of the variance, what is seen.
+
+A witness in the file, certified by the heat equation (`heat`), the surrogate against it and float32's rounding
+(`surrogates`): three parts of one bound, for kernels, which have fma, and for torch operations, which round twice. The
+variance's patches are compared with a quadrature only: nothing is proven of them.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tablegen.verify import heat, surrogates
+from tablegen.verify.heat import Array
+from tanhlut.compute import available, functions
+from tanhlut.distributions import quadrature
+from tanhlut.file.table import ModeTable
+from tanhlut.formula import plain
+
+Quantity = Literal["mean", "entropy", "variance"]
+QUANTITIES: tuple[Quantity, ...] = ("mean", "entropy", "variance")
+PROVEN: tuple[Quantity, ...] = ("mean", "entropy")
+MEASURE = {
+    "mean": "|answer − mean|",
+    "entropy": "|answer − entropy|/(1 + |entropy|)",
+    "variance": "|answer/variance − 1| where it exceeds 1e-13",
+}
+ASSUMPTIONS = (
+    "IEEE 754 float32 and float64, rounded to nearest, subnormals kept or flushed; square roots too",
+    "the lookup runs the text of tanhlut.formula.moments, with fused multiply-adds or without",
+    "log in float32 within (1.4·|log| + 1.3)·2^-24, of kernels and of torch.log (held on samples)",
+    "float64 sums of a few hundred terms are within 1e-12 of the sum of the terms' sizes; python-flint's balls",
+)
+
+
+class Worst(NamedTuple):
+    """The largest error seen, by `MEASURE`, and where: against a quadrature in float64 (1e-14)."""
+
+    error: float
+    loc: float
+    scale: float
+
+
+class Bound(NamedTuple):
+    """A proven bound and its parts: of kernels (with fma) and of torch operations."""
+
+    kernels: float
+    operations: float
+    approximation: float
+    witness: float
+
+    @property
+    def largest(self) -> float:
+        """What holds of every backend."""
+        return float(np.maximum(self.kernels, self.operations))
+
+
+@dataclass(frozen=True)
+class MomentsVerification:
+    """What was proven of a quantity, and what was seen.
+
+    Attributes:
+        quantity: "mean", "entropy" or "variance".
+        bound: by `MEASURE`, on (−1, 1), for every loc and every scale > 0; None of the variance: nothing is proven.
+        seen: the largest error found.
+        seconds: how long it took.
+        broken: what of the program that runs here is not what the proof is about, or None.
+        assumptions: what the proof takes for granted.
+    """
+
+    quantity: Quantity
+    bound: Bound | None
+    seen: Worst
+    seconds: float
+    broken: str | None
+    assumptions: tuple[str, ...] = ASSUMPTIONS
+
+
+def bound_of(quantity: Quantity, vector: NDArray[np.float32], witnesses: Mapping[str, Array]) -> Bound:
+    """The proof.
+
+    Raises:
+        ArithmeticError: nothing can be proven of these numbers.
+        MissingExtraError: python-flint is not installed.
+    """
+    name = "mean" if quantity == "mean" else "log_cosh"
+    witness = heat.error_of(name, witnesses[name])
+    approximation = surrogates.approximation(name, vector, witnesses[name])
+    if quantity == "mean":
+        parts = [witness + approximation + surrogates.mean_rounding(vector, fused) for fused in (True, False)]
+    else:
+        parts = [surrogates.entropy_error(vector, witnesses[name], witness, fused) for fused in (True, False)]
+    if not all(part < 1.0 for part in parts):  # NaN too
+        raise ArithmeticError(f"nothing is proven of the {quantity}: its bound is {max(parts)}")
+    kernels, operations = parts
+    return Bound(kernels, operations, approximation, witness)
+
+
+def verify_moments(table: ModeTable, quantity: Quantity) -> MomentsVerification:
+    """Prove a bound of a quantity of a loaded table, and look for the largest error.
+
+    Raises:
+        ValueError: the table holds no moments.
+        ArithmeticError, MissingExtraError: as `bound_of`.
+    """
+    moments = functions.moments_of(table)
+    began = time.perf_counter()
+    bound = bound_of(quantity, moments.vector, moments.witnesses) if quantity in PROVEN else None
+    seen = search(table, quantity)
+    return MomentsVerification(quantity, bound, seen, time.perf_counter() - began, broken(table))
+
+
+def search(table: ModeTable, quantity: Quantity, count: int = 1 << 17, rounds: int = 3) -> Worst:
+    """The largest error of any backend found: among points of every kind, then around the worst of them."""
+    rng = np.random.default_rng(0)
+    loc, scale = queries(rng, count)
+    worst = Worst(-1.0, 0.0, 1.0)
+    for _ in range(rounds):
+        error = np.max([errors(table, quantity, loc, scale, name) for name in _backends()], axis=0)
+        best = np.argsort(-error)[:64]
+        if error[best[0]] > worst.error:
+            worst = Worst(float(error[best[0]]), float(loc[best[0]]), float(scale[best[0]]))
+        near = 1.0 + 1e-3 * rng.normal(size=(2, 64, 256))
+        loc = (loc[best][:, None] * near[0]).ravel().astype(np.float32)
+        scale = (scale[best][:, None] * near[1]).ravel().astype(np.float32)
+    return worst
+
+
+def queries(rng: np.random.Generator, count: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Over the chart's square, over the half-plane, and on the crease loc = 4·scale² of the variance."""
+    zeta, w = rng.random((2, count // 2))
+    tau = 0.82 / (1.0 - w)
+    loc, scale = np.sqrt(9.0 * tau * (1.0 - zeta) / np.maximum(zeta, 1e-9)), np.sqrt(w * tau)
+    other = np.exp(rng.uniform(np.log(1e-4), np.log(1e4), count // 2))
+    along = rng.exponential(1.0, count // 2) * np.where(rng.random(count // 2) < 0.3, 4.0 * other**2, 1.0 + 3.0 * other)
+    return (
+        np.concatenate([loc, np.minimum(along, 1e5)]).astype(np.float32),
+        np.concatenate([scale, other]).astype(np.float32),
+    )
+
+
+def errors(
+    table: ModeTable, quantity: Quantity, loc: NDArray[np.float32], scale: NDArray[np.float32], backend: str
+) -> Array:
+    """Of a backend's answers, by `MEASURE`; infinite where one is NaN."""
+    pair = torch.from_numpy(loc), torch.from_numpy(scale)
+    answer = functions.evaluate(quantity, *pair, table, backend).double()
+    blocks = zip(*(x.double().split(1 << 13) for x in pair), strict=True)
+    exact = torch.cat([getattr(quadrature, quantity)(*block) for block in blocks])
+    off = (answer - exact).abs()
+    if quantity == "entropy":
+        off = off / (1.0 + exact.abs())
+    if quantity == "variance":
+        off = torch.where(exact > 1e-13, off / exact, 0.0)
+    return np.asarray(torch.where(off.isnan() & exact.isfinite(), torch.inf, off.nan_to_num(0.0)).numpy())
+
+
+def broken(table: ModeTable) -> str | None:
+    """The first premise that does not hold of the program that runs here."""
+    rng = np.random.default_rng(1)
+    x = np.exp(rng.uniform(-100.0, 88.0, 20_000)).astype(np.float32)
+    exact = np.log(x.astype(np.float64))
+    allowed = (1.4 * np.abs(exact) + 1.3) * 2.0**-24
+    with np.errstate(all="ignore"):
+        logs = {"the text's": plain.SINGLE.logarithm(x), "torch's": torch.log(torch.from_numpy(x)).numpy()}
+    for whose, found in logs.items():
+        if not (np.abs(found - exact) <= allowed).all():
+            return f"{whose} logarithm is further off than the proof allows"
+    loc, scale = queries(rng, 4096)
+    loc[::2] *= -1.0
+    vector, one = functions.moments_of(table).vector, np.float32(1.0)
+    for name in functions.NAMES if available.cpu_missing() is None else ():
+        with np.errstate(all="ignore"):
+            wanted = getattr(plain.SINGLE, name)(loc, scale, vector, -one, one)
+        pair = torch.from_numpy(loc), torch.from_numpy(scale)
+        found = functions.evaluate(name, *pair, table, "cpu").numpy()
+        if not np.array_equal(found, wanted, equal_nan=True):
+            return f"the cpu backend's {name} has not the bits of the text"
+    return None
+
+
+def _backends() -> list[str]:
+    return ["eager", *(["cpu"] if available.cpu_missing() is None else [])]

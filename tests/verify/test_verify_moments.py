@@ -1,0 +1,115 @@
+"""The proof of mean and entropy: its parts against other arithmetic, and the lies that it rejects."""
+
+from collections.abc import Callable
+
+import mpmath
+import numpy as np
+import pytest
+from numpy.polynomial import chebyshev
+
+from tablegen.verify import heat, moments, surrogates
+from tablegen.verify.moments import bound_of, errors, queries
+from tanhlut import ModeTable
+from tanhlut.compute.functions import moments_of
+from tanhlut.file.moments import Moments
+from tanhlut.formula import surrogate
+
+pytest.importorskip("flint")
+FILE = moments_of(None)
+
+
+@pytest.mark.parametrize(("name", "claimed"), [("mean", 1e-9), ("log_cosh", 1e-9)])
+def test_a_witness_is_certified_and_a_moved_one_is_not(name: str, claimed: float) -> None:
+    witness = FILE.witnesses[name]
+    assert heat.error_of(name, witness) <= claimed
+    for place in ((0, 0), (3, 2), (20, 10)):
+        moved = witness.copy()
+        moved[place] += 1e-6
+        assert heat.error_of(name, moved) >= 1e-7
+
+
+@mpmath.workdps(30)
+def test_the_residual_is_that_of_the_heat_equation() -> None:
+    """f_v − f_mm/2 of b·P and ρ·P by differences of 30 digits, for polynomials that are nothing special."""
+    c = mpmath.mpf(surrogate.LOGISTIC)
+    for name in ("mean", "log_cosh"):
+        some = np.array([[0.3, -0.2, 0.1], [0.5, 0.4, -0.1], [0.2, 0.1, 0.3]])
+        power = [[mpmath.mpf(float(v)) for v in row] for row in some]
+
+        def of(m: mpmath.mpf, v: mpmath.mpf, name: str = name, power: list[list[mpmath.mpf]] = power) -> mpmath.mpf:
+            tau = v + c
+            rho = mpmath.sqrt(m * m + 9 * tau)
+            x, w = (m / rho) ** 2, v / tau
+            p = sum(
+                a * mpmath.chebyt(i, 2 * x - 1) * mpmath.chebyt(j, 2 * w - 1)
+                for i, r in enumerate(power)
+                for j, a in enumerate(r)
+            )
+            return (m / rho if name == "mean" else rho) * p
+
+        largest = 0.0
+        for x in np.linspace(0.02, 0.98, 7):
+            for w in np.linspace(0.02, 0.9, 7):
+                tau = c / (1 - mpmath.mpf(w))
+                v, m = w * tau, mpmath.sqrt(9 * tau * x / (1 - x))
+                left = mpmath.diff(lambda t, m=m: of(m, t), v) - mpmath.diff(lambda t, v=v: of(t, v), m, 2) / 2
+                weight = m / mpmath.sqrt(m * m + 9 * tau) if name == "mean" else mpmath.sqrt(m * m + 9 * tau)
+                # In w: dv = c/(1 − w)² dw, and the residual is weight·E/(2(1 − w)).
+                largest = max(largest, abs(float(left * c / (1 - mpmath.mpf(w)) ** 2 * 2 * (1 - w) / weight)))
+        residual, _ = heat.residual_of(name, some)
+        assert largest <= residual <= 3.0 * largest
+
+
+def test_the_bounds_hold_and_are_claimed() -> None:
+    table = ModeTable.default()
+    loc, scale = queries(np.random.default_rng(5), 40_000)
+    for quantity in moments.PROVEN:
+        bound = bound_of(quantity, FILE.vector, FILE.witnesses)
+        assert bound.kernels <= bound.operations <= float(FILE.metadata[f"{quantity}_bound"])
+        for backend, allowed in (("cpu", bound.kernels), ("eager", bound.operations)):
+            assert errors(table, quantity, loc, scale, backend).max() <= allowed
+    assert moments.broken(table) is None
+
+
+LIES: dict[str, Callable[[np.ndarray], None]] = {
+    "mean: a coefficient": lambda vector: vector.__setitem__(
+        surrogate.POLYNOMIALS["mean_numerator"].first, vector[surrogate.POLYNOMIALS["mean_numerator"].first] + 1e-5
+    ),
+    "entropy: a coefficient": lambda vector: vector.__setitem__(
+        surrogate.POLYNOMIALS["log_cosh_numerator"].first,
+        vector[surrogate.POLYNOMIALS["log_cosh_numerator"].first] + 1e-5,
+    ),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_coefficient_that_is_moved_by_1e_5_is_noticed(lie: str) -> None:
+    vector = FILE.vector.copy()
+    LIES[lie](vector)
+    quantity = "mean" if lie.startswith("mean") else "entropy"
+    name = "mean" if quantity == "mean" else "log_cosh"
+    found = surrogates.approximation(name, vector, FILE.witnesses[name])
+    assert found > 3.0 * surrogates.approximation(name, FILE.vector, FILE.witnesses[name])
+
+
+def test_a_patch_that_is_swapped_or_a_nan_is_noticed() -> None:
+    vector = FILE.vector.copy()
+    first = surrogate.PATCHES + 700 * surrogate.PATCH
+    vector[first : first + 16], vector[first + 16 : first + 32] = (
+        vector[first + 16 : first + 32].copy(),
+        vector[first : first + 16].copy(),
+    )
+    swapped = ModeTable.default().with_moments(Moments(vector, dict(FILE.witnesses), dict(FILE.metadata)))
+    assert moments.search(swapped, "variance", 1 << 15, 1).error > 1e-3
+    with pytest.raises(ValueError, match="NaN"):
+        Moments(np.full_like(vector, np.nan), dict(FILE.witnesses), dict(FILE.metadata))
+
+
+def test_a_polynomial_is_bounded_between_the_points() -> None:
+    """Ehlich and Zeller's factor: on random polynomials no value exceeds it, and some come near."""
+    rng = np.random.default_rng(0)
+    x = np.linspace(0.0, 1.0, 20_001)
+    for degree in (3, 10, 30):
+        coefficients = rng.normal(size=degree + 1)
+        at = np.abs(chebyshev.chebval(2.0 * heat.zeros(4 * degree) - 1.0, coefficients)).max()
+        assert np.abs(chebyshev.chebval(2.0 * x - 1.0, coefficients)).max() <= at * heat.between(4)
