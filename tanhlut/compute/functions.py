@@ -18,7 +18,7 @@ from tanhlut.file.table import ModeTable
 from tanhlut.formula import surrogate
 from tanhlut.formula.functions import FUNCTIONS
 from tanhlut.formula.tensors import SINGLE, Numbers
-from tanhlut.tracing import jit_traced, traced, transformed
+from tanhlut.tracing import fake_mode, faked, jit_traced, traced, transformed
 
 NAMES = tuple(FUNCTIONS)
 
@@ -41,7 +41,10 @@ def evaluate(name: str, loc: Tensor, scale: Tensor, table: ModeTable | None, bac
 
 def eager(name: str, loc: Tensor, scale: Tensor, table: ModeTable | None) -> Tensor:
     """By torch operations over the text: differentiable, traceable."""
-    data = numbers_of(table, loc.device)
+    fake = fake_mode() is not None
+    data = numbers_of(table, torch.device("cpu") if fake else loc.device)
+    if fake:
+        data = data._replace(vector=faked(data.vector, loc.device))
     return cast(Tensor, getattr(SINGLE, name)(loc, scale, data, -1.0, 1.0))
 
 
