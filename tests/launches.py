@@ -1,5 +1,6 @@
 """How the gpu backend launches, without a GPU: see `fake_gpu`. `test_gpu_launch.py` runs it in a process of its own."""
 
+import copy
 import itertools
 import subprocess
 import sys
@@ -115,6 +116,13 @@ def test_after_warmup_moments_neither_compile_nor_copy(driver: fake_gpu.Driver) 
         assert driver.launches[-1].signature["loc_pointer"] == "*fp32"
         calls += 2
     assert (len(driver.launches), driver.loaded, driver.copies) == (calls, loaded, copies)
+    own = copy.deepcopy(ModeTable.default())
+    with pytest.raises(RuntimeError, match="a table of your own"):
+        tanhlut.mean(*arguments(), table=own)
+    driver.capturing = False
+    tanhlut.mean(*arguments(), table=own)
+    driver.capturing = True
+    tanhlut.stddev(*arguments(), table=own)
 
 
 def test_moments_go_where_the_mode_goes(driver: fake_gpu.Driver) -> None:
