@@ -22,6 +22,7 @@ from tanhlut.methods import COMPILED
 
 DTYPES = [torch.float32, torch.bfloat16, torch.float16]
 QUANTITIES = tanhlut.mean, tanhlut.variance, tanhlut.stddev, tanhlut.entropy
+FLUSHES = tuple(map(int, triton.__version__.split(".")[:2])) < (3, 7)  # 3.3 divides and takes roots so: docs/speed.md
 _devices = itertools.count()
 
 
@@ -96,7 +97,7 @@ def test_every_function_compiles_and_launches(name: str, driver: fake_gpu.Driver
         lines = launch.assembly("ptx").splitlines()
         assert any("fma.rn.f32" in line for line in lines)
         assert not any("approx" in line or "div.full" in line for line in lines)
-        assert all("cvt.rmi" in line for line in lines if ".ftz" in line)
+        assert FLUSHES or all("cvt.rmi" in line for line in lines if ".ftz" in line)
     assert driver.loaded == 4
 
 

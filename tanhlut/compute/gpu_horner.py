@@ -1,7 +1,8 @@
 """A polynomial of `surrogate` over a device vector, by Horner's rule: run as a module for each (`gpu_ops`), by Triton.
 
-Given by whoever runs it: for each power of y, the highest first, where its row begins and how long it is. The loops are
-unrolled; a coefficient is one number for the whole block.
+Given by whoever runs it: for each power of y, the highest first, where its row begins and how long it is, as the bytes
+of two numbers, the first the lowest: in Triton 3.3 no constant is a tuple. The loops are unrolled; a coefficient is
+one number for the whole block.
 """
 
 from typing import TYPE_CHECKING
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 
 @triton.jit
 def row(data, u, K: tl.constexpr):  # noqa: N803, Triton's custom for what is known when it compiles
-    length: tl.constexpr = LENGTHS[K]
-    last: tl.constexpr = FIRSTS[K] + length - 1
+    length: tl.constexpr = (LENGTHS >> 8 * K) & 255
+    last: tl.constexpr = ((FIRSTS >> 8 * K) & 255) + length - 1
     total = tl.load(data + last)
     for k in tl.static_range(1, length):
         total = tl.fma(total, u, tl.load(data + (last - k)))

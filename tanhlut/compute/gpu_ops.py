@@ -134,10 +134,13 @@ def _polynomials() -> dict[str, Any]:
     """As `surrogate.polynomials`, for a vector on the device."""
     found = {}
     for name, polynomial in surrogate.POLYNOMIALS.items():
-        lengths = polynomial.lengths
-        given = _known({"FIRSTS": polynomial.rows[::-1], "LENGTHS": lengths[::-1], "ROWS": len(lengths)})
+        rows = len(polynomial.lengths)
+        firsts, lengths = (
+            int.from_bytes(bytes(part[::-1]), "little") for part in (polynomial.rows, polynomial.lengths)
+        )
+        given = _known({"FIRSTS": firsts, "LENGTHS": lengths, "ROWS": rows})
         module = instantiate(f"triton_{name}", given, "gpu_horner", folder=Path(__file__).parent)
-        found[name] = module.edge if len(lengths) == 1 else module.value
+        found[name] = module.edge if rows == 1 else module.value
         found[f"{name}_slope"] = module.slope
     return found
 
