@@ -13,7 +13,7 @@ from tablegen.make.build import COARSEST_TOLERANCE, FINEST_TOLERANCE, build, che
 from tablegen.make.distill import HIDDEN
 from tablegen.make.distill import TOLERANCE as NETWORK_TOLERANCE
 from tablegen.show import error_map, pictures, report
-from tablegen.verify.moments import MEASURE, QUANTITIES
+from tablegen.verify.moments import MEASURE, PROVEN, QUANTITIES
 from tanhlut.errors import plain, require
 from tanhlut.file.axes import Bounds
 from tanhlut.file.moments import missing as no_moments
@@ -204,6 +204,8 @@ def _verify(options: argparse.Namespace) -> int:
         raise no_moments()
     methods = [options.method] if options.method else list(claimed) if options.quantity in (None, "mode") else []
     asked = [name for name in quantities if not options.method and options.quantity in (None, name)]
+    if any(name in PROVEN for name in asked):
+        require("flint", "paranoid")  # likewise
     proofs: list[dict[str, object]] = []
     complaints: list[str] = []
     for result in interrupts.each(claims.run(table, methods, options.paranoid)):

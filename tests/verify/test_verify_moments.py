@@ -1,12 +1,18 @@
 """The proof of mean and entropy: its parts against other arithmetic, and the lies that it rejects."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import mpmath
 import numpy as np
 import pytest
 from numpy.polynomial import chebyshev
 
+from tablegen import store
+from tablegen.__main__ import main
 from tablegen.verify import heat, moments, surrogates
 from tablegen.verify.moments import bound_of, errors, queries
 from tanhlut import ModeTable
@@ -16,6 +22,7 @@ from tanhlut.formula import surrogate
 
 pytest.importorskip("flint")
 FILE = moments_of(None)
+DEFAULT = Path(__file__).parents[2] / "data" / "default.h5"
 
 
 @pytest.mark.parametrize(("name", "claimed"), [("mean", 1e-9), ("log_cosh", 1e-9)])
@@ -113,3 +120,25 @@ def test_a_polynomial_is_bounded_between_the_points() -> None:
         coefficients = rng.normal(size=degree + 1)
         at = np.abs(chebyshev.chebval(2.0 * heat.zeros(4 * degree) - 1.0, coefficients)).max()
         assert np.abs(chebyshev.chebval(2.0 * x - 1.0, coefficients)).max() <= at * heat.between(4)
+
+
+def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A true claim and one that says too much; what is asked for wrongly; a missing library before any long work."""
+    out, lie = tmp_path / "out.json", tmp_path / "lie.h5"
+    assert main(["verify", str(DEFAULT), "--quantity", "entropy", "--json", str(out)]) == 0
+    fields = json.loads(out.read_text())
+    assert fields["holds"]
+    assert fields["witness"]["error"] <= fields["bound"] <= fields["claim"] == FILE.metadata["entropy_bound"]
+    boast = Moments(FILE.vector.copy(), dict(FILE.witnesses), {**FILE.metadata, "entropy_bound": 1e-6})
+    lie.write_bytes(store.image(ModeTable.default().with_moments(boast)))
+    assert main(["verify", str(lie), "--quantity", "entropy"]) == 1
+    assert "claims 1e-06 for the entropy, but only" in capsys.readouterr().err
+    assert main(["verify", str(DEFAULT), "--quantity", "variance"]) == 0
+    assert "nothing; compared with a quadrature only" in capsys.readouterr().out
+    assert main(["verify", str(DEFAULT), "--quantity", "mean", "--method", "refined"]) == 2
+    assert "leave out" in capsys.readouterr().err
+    code = "import sys; sys.modules['flint'] = None\nfrom tablegen.__main__ import main\nsys.exit(main(sys.argv[1:]))"
+    run = subprocess.run([sys.executable, "-c", code, "verify", str(DEFAULT)], capture_output=True, text=True)
+    assert run.returncode == 2
+    assert "tanhlut[paranoid]" in run.stderr
+    assert run.stdout == ""
