@@ -154,7 +154,7 @@ def moments(found: fitting.Fit, command: str) -> Moments:
             bounds[f"{quantity}_bound"] = _rounded_up(bound_of(quantity, found.vector, found.witnesses).largest)
             bar.update()
     made = {"versions": json.dumps(versions()), "command": command}
-    return Moments(found.vector, found.witnesses, {**bounds, **schema.MOMENTS_FIXED, **made})
+    return Moments(found.vector, found.witnesses, {**bounds, **schema.MOMENTS_FIXED, **made}, found.double)
 
 
 def _prove(table: ModeTable, methods: Sequence[Method], digest: str) -> list[Certificate]:

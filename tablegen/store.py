@@ -82,6 +82,7 @@ def _write_moments(group: h5py.Group, moments: Moments) -> None:
         group.attrs[name] = np.float64(value) if isinstance(value, float) else value
     group.attrs["digest"] = moments.digest
     group.create_dataset(schema.VECTOR, data=moments.vector, dtype=schema.VECTOR_DTYPE)
+    group.create_dataset(schema.DOUBLE, data=moments.double, dtype=schema.DOUBLE_DTYPE)
     for name, dataset in schema.WITNESSES.items():
         group.create_dataset(dataset, data=moments.witnesses[name], dtype=schema.WITNESS_DTYPE)
 

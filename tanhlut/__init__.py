@@ -16,7 +16,7 @@ from tanhlut.errors import MissingExtraError, TableError
 from tanhlut.file.table import ModeTable
 from tanhlut.lookup import is_bimodal, mode, pre_tanh_mode
 from tanhlut.module import ModeLookup
-from tanhlut.moments import entropy, mean, stddev, variance
+from tanhlut.moments import describe, entropy, mean, stddev, variance
 from tanhlut.proof import certify
 from tanhlut.solver import solve_mode
 from tanhlut.status import backends, warmup
@@ -31,6 +31,7 @@ __all__ = [
     "TanhNormal",
     "backends",
     "certify",
+    "describe",
     "entropy",
     "is_bimodal",
     "mean",

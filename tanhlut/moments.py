@@ -5,11 +5,11 @@ With X ~ Normal(loc, scale²) and Y = low + (high − low)·(tanh X + 1)/2, half
     E Y = middle + half·E tanh X,   Var Y = half²·Var tanh X,   H(Y) = H(tanh X) + log half,
     H(tanh X) = ½·log(2πe·scale²) − 2·E log cosh X.
 
-In float32 and half precision they come from surrogates in a table's file (`tanhlut.formula.moments`); in float64, and
-with method="quadrature", from deterministic quadrature (`tanhlut.distributions.quadrature`).
+They come from surrogates in a table's file (`tanhlut.formula.half_plane`), of float32, where half precision is computed
+too, and of float64; or, with method="quadrature", from deterministic quadrature (`tanhlut.distributions.quadrature`).
 """
 
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -25,6 +25,7 @@ from tanhlut.questions import check_numbers, check_table
 
 METHODS = ("surrogate", "quadrature")
 LOW, HIGH = -1.0, 1.0
+FITS_CPU = (torch.float32, torch.float64)
 FITS_GPU = (torch.float16, torch.bfloat16, torch.float32)
 
 
@@ -45,7 +46,7 @@ def mean(
         loc, scale: torch tensors (any device; float16, bfloat16, float32, float64), NumPy arrays or Python floats,
             broadcast together. Dimensionless. Half-precision types are computed in float32 and rounded once.
         low, high: action bounds, numbers or of the same kind as loc; low < high.
-        method: ``"surrogate"``, or ``"quadrature"``, which takes microseconds an element; float64 always takes it.
+        method: ``"surrogate"``, or ``"quadrature"``, which takes microseconds an element.
         table: a `ModeTable` with moments, by default the shipped one.
         backend: ``"cpu"``, ``"gpu"`` (compiled), ``"eager"`` (torch operations) or ``"auto"``, as in `tanhlut.mode`.
         out: tensor or array of the result's shape and dtype to write to; it is returned. Not differentiable.
@@ -109,6 +110,35 @@ def entropy(
     return _answer("entropy", loc, scale, low, high, method, table, backend, out)
 
 
+class Description(NamedTuple):
+    """What `describe` answers, each as the function of its name would."""
+
+    mean: Any
+    variance: Any
+    stddev: Any
+    entropy: Any
+
+
+def describe(
+    loc: ArrayLike,
+    scale: ArrayLike,
+    low: ArrayLike = LOW,
+    high: ArrayLike = HIGH,
+    *,
+    method: str = "surrogate",
+    table: ModeTable | None = None,
+    backend: str = "auto",
+) -> Description:
+    """Mean, variance, standard deviation and entropy in one call; arguments, kinds and errors as `mean`.
+
+    The variance is the standard deviation's square, to a rounding that of `variance`, and costs nothing of its own.
+    """
+    first, root, last = (
+        _answer(name, loc, scale, low, high, method, table, backend, None) for name in ("mean", "stddev", "entropy")
+    )
+    return Description(first, root * root, root, last)
+
+
 def _answer(
     name: str,
     loc: Any,
@@ -132,7 +162,7 @@ def _answer(
     loc_, scale_ = cast(Tensor, wide_loc), cast(Tensor, wide_scale)
     dtype = compute_dtype(loc_.dtype)
     mu, sigma = torch.broadcast_tensors(loc_.to(dtype), scale_.to(dtype))
-    if method == "quadrature" or dtype == torch.float64:
+    if method == "quadrature":
         value = _by_quadrature(name, mu, sigma)
     else:
         value = functions.evaluate(name, mu, sigma, table, backend)
@@ -161,7 +191,7 @@ def _quick(
 
 
 def _on_cpu(loc: Tensor, scale: Tensor, backend: str) -> bool:
-    return backend in ("auto", "cpu") and loc.dtype is torch.float32 and loc.is_cpu and scale.is_cpu
+    return backend in ("auto", "cpu") and loc.dtype in FITS_CPU and loc.is_cpu and scale.is_cpu
 
 
 def _on_cuda(loc: Tensor, scale: Tensor, backend: str) -> bool:

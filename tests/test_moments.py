@@ -18,7 +18,7 @@ from tanhlut import ModeTable
 from tanhlut.compute import functions
 from tanhlut.distributions import quadrature
 from tanhlut.formula.functions import FUNCTIONS
-from tanhlut.formula.plain import SINGLE
+from tanhlut.formula.plain import DOUBLE, SINGLE
 
 QUANTITIES = {"mean": tanhlut.mean, "variance": tanhlut.variance, "stddev": tanhlut.stddev, "entropy": tanhlut.entropy}
 EVERY = pytest.mark.parametrize("name", QUANTITIES)
@@ -82,6 +82,32 @@ def test_float32_against_quadrature_on_many_points() -> None:
 
 def wide(loc: Tensor, scale: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     return loc.double().split(1 << 13), scale.double().split(1 << 13)
+
+
+def test_float64_against_quadrature_on_many_points() -> None:
+    loc, scale = (x.double() for x in drawn(11, 40_000))
+    mean, variance, _, entropy = tanhlut.describe(loc, scale)
+    exact = [f(loc, scale, method="quadrature") for f in (tanhlut.mean, tanhlut.variance, tanhlut.entropy)]
+    assert (mean - exact[0]).abs().max() <= 1e-14
+    assert ((variance / exact[1] - 1)[exact[1] > 1e-13]).abs().max() <= 2e-11
+    assert ((entropy - exact[2]).abs() / (1 + exact[2].abs())).max() <= 5e-14
+
+
+def test_one_call_for_all() -> None:
+    """`describe` answers what each function does, of any kind and on any bounds."""
+    loc, scale = drawn(12, 300)
+    pairs: tuple[tuple[Any, Any], ...] = (
+        (loc, scale),
+        (loc.numpy(), scale.numpy()),
+        (loc.double(), scale.double()),
+        (0.3, 0.7),
+    )
+    for a, b in pairs:
+        found = tanhlut.describe(a, b, -2.0, 3.0)
+        for name, f in QUANTITIES.items():
+            value, wanted = getattr(found, name), f(a, b, -2.0, 3.0)
+            assert type(value) is type(wanted)
+            torch.testing.assert_close(torch.as_tensor(value), torch.as_tensor(wanted), rtol=1e-6, atol=0.0)
 
 
 def test_float64_and_floats_against_thirty_digits() -> None:
@@ -154,13 +180,19 @@ def test_odd_even_and_in_range(loc: float, scale: float) -> None:
     assert entropy[0] <= math.log(2.0)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_kernels_have_the_bits_of_the_text(name: str) -> None:
+def test_kernels_have_the_bits_of_the_text(name: str, dtype: torch.dtype) -> None:
     """The loop of the compiled kernel, whatever the batch and its end, against the text in NumPy."""
-    loc, scale = (torch.cat(pair) for pair in zip(drawn(3, 3001), every_exponent(), strict=True))
-    one, vector = np.float32(1.0), functions.moments_of(None).vector
+    loc, scale = (torch.cat(pair).to(dtype) for pair in zip(drawn(3, 3001), every_exponent(), strict=True))
+    moments = functions.moments_of(None)
+    text, one, vector = (
+        (SINGLE, np.float32(1.0), moments.vector)
+        if dtype == torch.float32
+        else (DOUBLE, np.float64(1.0), moments.double)
+    )
     with np.errstate(all="ignore"):
-        wanted = torch.from_numpy(getattr(SINGLE, name)(loc.numpy(), scale.numpy(), vector, -one, one))
+        wanted = torch.from_numpy(getattr(text, name)(loc.numpy(), scale.numpy(), vector, -one, one))
     for part in (slice(None), slice(5, 6), slice(100, 355), slice(1, 513)):
         a, b = loc[part].clone(), scale[part].clone()
         found = torch.empty_like(a)
@@ -212,9 +244,27 @@ def test_bounds() -> None:
 def test_gradients(name: str) -> None:
     """First and second derivatives of float32 answers against those of the quadrature in float64, at loc = 0 too."""
     at = torch.tensor([0.0, 0.2, -0.7, 2.0, -3.0, 0.01]), torch.tensor([1.0, 0.3, 0.9, 1.5, 0.5, 0.05])
-    found, wanted = (derivatives(name, *(x.to(dtype) for x in at)) for dtype in (torch.float32, torch.float64))
-    for a, b, allowed in zip(found, wanted, (2e-5, 2e-5, 2e-3, 2e-3), strict=True):
-        torch.testing.assert_close(a.double(), b, rtol=allowed, atol=allowed)
+    loc, scale = at
+    wanted = derivatives(name, loc.double(), scale.double(), "quadrature")
+    for dtype, first, second in ((torch.float32, 2e-5, 2e-3), (torch.float64, 1e-9, 1e-6)):
+        found = derivatives(name, loc.to(dtype), scale.to(dtype))
+        for a, b, allowed in zip(found, wanted, (first, first, second, second), strict=True):
+            torch.testing.assert_close(a.double(), b, rtol=allowed, atol=allowed)
+
+
+@EVERY
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_gradients_at_the_edges(name: str, dtype: torch.dtype) -> None:
+    """Finite where the value is, but for the entropy's at scale 0; with the signs of an odd and of even functions."""
+    loc = torch.tensor([0.0, -0.0, 3.0, -3.0, INF, -INF, 1e30, 1e-40], dtype=dtype)
+    for scale in (1e-30, 1e-3, 1.0, 1e30):
+        by_loc, by_scale, *_ = derivatives(name, loc, torch.full_like(loc, scale))
+        if name != "entropy":
+            assert by_loc.isfinite().all()
+            assert by_scale.isfinite().all()
+        sign = 1.0 if name == "mean" else -1.0
+        assert torch.equal(by_loc[2], sign * by_loc[3])
+        assert torch.equal(by_scale[2], -sign * by_scale[3])
 
 
 def test_a_backward_pass_while_another_is_taken_forward() -> None:
@@ -227,9 +277,9 @@ def test_a_backward_pass_while_another_is_taken_forward() -> None:
     torch.testing.assert_close(found, -2.0 * tanhlut.mean(loc, scale), rtol=3e-6, atol=1e-6)
 
 
-def derivatives(name: str, loc: Tensor, scale: Tensor) -> tuple[Tensor, ...]:
+def derivatives(name: str, loc: Tensor, scale: Tensor, method: str = "surrogate") -> tuple[Tensor, ...]:
     loc, scale = loc.clone().requires_grad_(), scale.clone().requires_grad_()
-    value = QUANTITIES[name](loc, scale).sum()
+    value = QUANTITIES[name](loc, scale, method=method).sum()
     first = torch.autograd.grad(value, (loc, scale), create_graph=True)
     return (*(part.detach() for part in first), *torch.autograd.grad(first[0].sum() + first[1].sum(), (loc, scale)))
 

@@ -28,7 +28,7 @@ _EDGE_WEIGHT = 0.02  # of the mean's relative accuracy near loc = 0, where it va
 
 def fitted() -> "Fit":
     """The surrogates over the whole half-plane, behind a progress bar."""
-    with tqdm(desc="fitting the moments", total=5, leave=False) as bar:
+    with tqdm(desc="fitting the moments", total=6, leave=False) as bar:
         found = fit(bar.update)
     return found
 
@@ -44,14 +44,15 @@ class Square(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """The vector of numbers, and the witnesses' coefficients by name."""
+    """The vectors of numbers, and the witnesses' coefficients by name."""
 
     vector: NDArray[np.float32]
     witnesses: dict[str, Array]
+    double: Array
 
 
 def fit(progress: Callable[[int], object] = lambda done: None) -> Fit:
-    """The surrogates over the whole half-plane; `progress` is told of five steps."""
+    """The surrogates over the whole half-plane; `progress` is told of six steps."""
     vector = np.zeros(surrogate.SIZE, np.float32)
 
     def put(name: str, rows: list[NDArray[Any]]) -> None:
@@ -78,7 +79,18 @@ def fit(progress: Callable[[int], object] = lambda done: None) -> Fit:
     for name, rows in zip(("log_cosh_numerator", "log_cosh_denominator"), both, strict=True):
         put(name, rows)
     progress(1)
-    vector[surrogate.PATCHES :] = _patches().ravel()
+    vector[surrogate.PATCHES :] = _patches(surrogate.SINGLE_PATCHES, log_ratio).ravel()
+    progress(1)
+    double = np.concatenate(
+        [
+            _patches(grid, function).ravel()
+            for grid, function in (
+                (surrogate.MEAN_PATCHES, _mean_ratio),
+                (surrogate.ENTROPY_PATCHES, _log_cosh_ratio),
+                (surrogate.DOUBLE_PATCHES, log_ratio),
+            )
+        ]
+    )
     progress(1)
     witnesses = {}
     for name, degrees in WITNESS_DEGREES.items():
@@ -86,12 +98,15 @@ def fit(progress: Callable[[int], object] = lambda done: None) -> Fit:
         wanted = _mean(there) / np.sqrt(1.0 - there.zeta) if name == "mean" else (_log_cosh(there) + LOG_2) / there.rho
         witnesses[name] = _interpolant(wanted[::-1])  # in x = 1 − ζ
         progress(1)
-    return Fit(vector, witnesses)
+    return Fit(vector, witnesses, double)
 
 
 def square(zeta: Array, w: Array) -> Square:
     """The grid of given coordinates."""
-    zeta, w = np.meshgrid(zeta, w, indexing="ij")
+    return _half_plane(*np.meshgrid(zeta, w, indexing="ij"))
+
+
+def _half_plane(zeta: Array, w: Array) -> Square:
     tau = surrogate.LOGISTIC / (1.0 - w)
     loc = np.sqrt(9.0 * tau * (1.0 - zeta) / zeta)
     return Square(zeta, w, loc, np.sqrt(w * tau), np.sqrt(loc * loc + 9.0 * tau))
@@ -165,15 +180,29 @@ def _monomials(lengths: tuple[int, ...], coefficients: Array) -> list[Array]:
     return [whole[i, :length] for i, length in enumerate(lengths)]
 
 
-def _patches() -> NDArray[np.float32]:
-    """(rows, columns, 4, 4): bicubic interpolants of log(variance/w) at Chebyshev nodes of each patch."""
-    local = 2.0 * _nodes(4) - 1.0
-    inverse = np.linalg.inv(np.vander(local, 4, increasing=True))
-    rows = np.arange(surrogate.FIRST_ROW, surrogate.ROWS)
-    z = ((rows[:, None] + (local + 1.0) / 2.0) / surrogate.ROWS).ravel()
-    q = ((np.arange(surrogate.COLUMNS)[:, None] + (local + 1.0) / 2.0) / surrogate.COLUMNS).ravel()
-    values = log_ratio(*np.meshgrid(z, q, indexing="ij")).reshape(len(rows), 4, surrogate.COLUMNS, 4)
-    return np.asarray(np.einsum("pi,xiyj,qj->xyqp", inverse, values, inverse), np.float32)
+def _patches(grid: surrogate.Grid, function: Callable[[Array, Array], Array]) -> Array:
+    """(rows, columns, side, side): interpolants of a function on a square, at Chebyshev nodes of each patch."""
+    rows, columns, side, _ = grid.shape
+    local = 2.0 * _nodes(side) - 1.0
+    nodes = np.linalg.inv(chebyshev.chebvander(local, side - 1))
+    powers = np.array([np.pad(chebyshev.cheb2poly(np.eye(side)[k]), (0, side - 1 - k)) for k in range(side)])
+    x = ((np.arange(grid.first_row, grid.rows)[:, None] + (local + 1.0) / 2.0) / grid.rows).ravel()
+    y = ((np.arange(columns)[:, None] + (local + 1.0) / 2.0) / columns).ravel()
+    values = function(*np.meshgrid(x, y, indexing="ij")).reshape(rows, side, columns, side)
+    series = np.einsum("ki,xiyj,lj->xykl", nodes, values, nodes)  # first, or else monomials' large numbers cancel
+    return np.asarray(np.einsum("kp,xykl,lq->xyqp", powers, series, powers))
+
+
+def _mean_ratio(zeta: Array, w: Array) -> Array:
+    """F = E tanh X/b."""
+    at = _half_plane(zeta, w)
+    return np.asarray(_mean(at) / np.sqrt(1.0 - zeta))
+
+
+def _log_cosh_ratio(zeta: Array, w: Array) -> Array:
+    """A = (E log cosh X + log 2)/ρ."""
+    at = _half_plane(zeta, w)
+    return np.asarray((_log_cosh(at) + LOG_2) / at.rho)
 
 
 def log_ratio(z: Array, q: Array) -> Array:

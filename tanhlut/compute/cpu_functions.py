@@ -4,22 +4,34 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from numba import float32, float64
+
 from tanhlut.compute.compiled import Kernels, entries
-from tanhlut.compute.cpu_ops import SINGLE
+from tanhlut.compute.cpu_ops import DOUBLE, SINGLE
 from tanhlut.formula.instantiate import instantiate
 
-# What `cpu_loop` is given; here for those who read it.
+# What the loops are given; here for those who read them.
 function: Any = None
+place: Any = None
+value: Any = None
+patch: Any = None
+real: Any = None
 kernels: Any = None
 
 
 @cache
-def compiled(name: str) -> Any:
-    """`cpu_loop.loop` over the function of that name, of float32: without numba's check of the arguments."""
-    own = Kernels(name)
-    given = {"function": getattr(SINGLE, name), "kernels": own}
-    module = instantiate(name, given, "cpu_loop", folder=Path(__file__).parent)
+def compiled(name: str, double: bool) -> Any:
+    """`cpu_loop` or `cpu_patch_loop` over the function of that name, without numba's check of the arguments."""
+    text, kind = (DOUBLE, float64) if double else (SINGLE, float32)
+    own = Kernels(f"{name}{kind.bitwidth}")
+    given = {"kernels": own, "real": kind}
+    if hasattr(text, f"{name}_place"):
+        halves = {"place": getattr(text, f"{name}_place"), "value": getattr(text, f"{name}_of"), "patch": text.patch}
+        loop = instantiate(own.name, given | halves, "cpu_patch_loop", folder=Path(__file__).parent).loop
+    else:
+        alone = {"function": getattr(text, name)}
+        loop = instantiate(own.name, given | alone, "cpu_loop", folder=Path(__file__).parent).loop
     own.build()
     own.warn()
-    (entry,) = entries(module.loop)
+    (entry,) = entries(loop)
     return entry

@@ -10,21 +10,11 @@ import numba
 import numpy as np
 from numba import float32, int32
 
-from tanhlut.compute.intrinsics import (
-    bits,
-    first_of,
-    floor,
-    fma,
-    from_bits,
-    load_constant,
-    load_pair,
-    second_of,
-    select,
-    square_root,
-)
+from tanhlut.compute import cpu_patch
+from tanhlut.compute.intrinsics import bits, floor, fma, from_bits, load_constant, select, square_root
 from tanhlut.formula import coefficients, layout, surrogate
 from tanhlut.formula.coefficients import Coefficients, numbers
-from tanhlut.formula.functions import FILES
+from tanhlut.formula.functions import DOUBLE_FILES, FILES
 from tanhlut.formula.instantiate import instantiate
 
 inline = numba.njit(error_model="numpy", forceinline=True)
@@ -66,14 +56,27 @@ def load(index, key):
 
 
 def _polynomial(coefficients: tuple[Any, ...]) -> Any:
+    """By Horner's rule, unrolled: LLVM unrolls a loop over a tuple of up to 12, so a longer one is nested."""
+    if len(coefficients) <= 12:
+
+        @inline
+        def horner(x):
+            total = coefficients[0]
+            for coefficient in coefficients[1:]:
+                total = fma(total, x, coefficient)
+            return total
+
+        return horner
+    above, rest = _polynomial(coefficients[:-11]), coefficients[-11:]
+
     @inline
-    def horner(x):
-        total = coefficients[0]
-        for coefficient in coefficients[1:]:
+    def longer(x):
+        total = above(x)
+        for coefficient in rest:
             total = fma(total, x, coefficient)
         return total
 
-    return horner
+    return longer
 
 
 def _row(first: int, length: int, kind: Any) -> Any:
@@ -101,23 +104,36 @@ def _bivariate(rows: list[Any]) -> Any:
     return value
 
 
-def _with_slope(rows: list[Any]) -> Any:
+def _row_slope(first: int, length: int, kind: Any) -> Any:
+    @inline
+    def row(data, u):
+        slope, total = kind(0.0), load_constant(data, first + length - 1, kind)
+        for k in range(1, length):
+            slope = fma(slope, u, total)
+            total = fma(total, u, load_constant(data, first + length - 1 - k, kind))
+        return total, slope
+
+    return row
+
+
+def _with_slopes(rows: list[Any], kind: Any) -> Any:
+    """The value and its derivatives by y and u."""
     own = rows[0]
-    if len(rows) == 2:
-        top = rows[1]
+    if len(rows) == 1:
 
         @inline
         def first(data, y, u):
-            by_y = top(data, u)
-            return fma(by_y, y, own(data, u)), by_y
+            total, by_u = own(data, u)
+            return total, kind(0.0), by_u
 
         return first
-    above = _with_slope(rows[1:])
+    above = _with_slopes(rows[1:], kind)
 
     @inline
     def value(data, y, u):
-        total, by_y = above(data, y, u)
-        return fma(total, y, own(data, u)), fma(by_y, y, total)
+        total, by_y, by_u = above(data, y, u)
+        lower, lower_by_u = own(data, u)
+        return fma(total, y, lower), fma(by_y, y, total), fma(by_u, y, lower_by_u)
 
     return value
 
@@ -126,21 +142,56 @@ def _polynomials(kind: Any) -> dict[str, Any]:
     """As `surrogate.polynomials`, for a vector at an address."""
     found = {}
     for name, polynomial in surrogate.POLYNOMIALS.items():
-        rows = [_row(*where, kind) for where in zip(polynomial.rows, polynomial.lengths, strict=True)]
+        places = [*zip(polynomial.rows, polynomial.lengths, strict=True)]
+        rows = [_row(*where, kind) for where in places]
         found[name] = rows[0] if len(rows) == 1 else _bivariate(rows)
-        if len(rows) > 1:
-            found[f"{name}_slope"] = _with_slope(rows)
+        found[f"{name}_slopes"] = _with_slopes([_row_slope(*where, kind) for where in places], kind)
     return found
 
 
 @inline
-def entries(data, at):
-    low, high = load_pair(data, at), load_pair(data, np.int32(at + 2))
-    return first_of(low), second_of(low), first_of(high), second_of(high)
+def _cubic(a, b, c, d, x):
+    """a + b·x + c·x² + d·x³ and its derivative."""
+    total = fma(d, x, c)
+    slope = fma(d, x, total)
+    total = fma(total, x, b)
+    return fma(total, x, a), fma(slope, x, total)
+
+
+@inline
+def _column(data, at, h):
+    """The coefficient of f^i and its derivative by h; `at` + i is where its numbers begin."""
+    return _cubic(
+        load_constant(data, at, float32),
+        load_constant(data, np.int32(at + 4), float32),
+        load_constant(data, np.int32(at + 8), float32),
+        load_constant(data, np.int32(at + 12), float32),
+        h,
+    )
+
+
+@inline
+def patch_slopes(data, at, f, h):
+    """Of a float32 patch: gathers, since there is too much else in its loop to be done for one element at a time."""
+    p0, s0 = _column(data, at, h)
+    p1, s1 = _column(data, np.int32(at + 1), h)
+    p2, s2 = _column(data, np.int32(at + 2), h)
+    p3, s3 = _column(data, np.int32(at + 3), h)
+    value, by_f = _cubic(p0, p1, p2, p3, f)
+    return value, by_f, fma(fma(fma(s3, f, s2), f, s1), f, s0)
 
 
 def _operations(kind: Any, given: Coefficients) -> dict[str, Any]:
-    nan = kind(np.nan)
+    nan, double = kind(np.nan), kind is np.float64
+    side = surrogate.side(double)
+
+    @inline
+    def patch(data, at, f, h):
+        return cpu_patch.patch(data, at, f, h, side)
+
+    @inline
+    def whole_patch_slopes(data, at, f, h):
+        return cpu_patch.patch_slopes(data, at, f, h, side)
 
     @inline
     def invalid_if(condition, x):
@@ -168,12 +219,13 @@ def _operations(kind: Any, given: Coefficients) -> dict[str, Any]:
         "load": load,
         "square_root": square_root,
         "without_sign": absolute,
-        "log_polynomial": _polynomial(tuple(map(np.float32, coefficients.LOG_1P))),
-        "entries": entries,
-        **surrogate.numbers(kind),
+        "log_polynomial": _polynomial(tuple(map(kind, given.log_1p))),
+        "patch": patch,
+        "patch_slopes": whole_patch_slopes if double else patch_slopes,
+        **surrogate.numbers(kind, double),
         **_polynomials(float32),
     }
 
 
 SINGLE = instantiate("numba_float32", _operations(np.float32, coefficients.SINGLE), "bits", *FILES)
-DOUBLE = instantiate("numba_float64", _operations(np.float64, coefficients.DOUBLE), "bits", "element")
+DOUBLE = instantiate("numba_float64", _operations(np.float64, coefficients.DOUBLE), "bits", *DOUBLE_FILES)

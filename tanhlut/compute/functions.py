@@ -1,9 +1,10 @@
 """The functions of the text beside the mode (`tanhlut.formula.functions`), for any tensors: backends and derivatives.
 
-float32 alone has surrogates. The compiled backends are `choose`'s; what torch traces or transforms is torch operations
-on every device, of which torch.compile makes kernels of its own. Derivatives are those of the surrogate itself, by
-torch operations over the text, but for the entropy's, which follow from the mean and its slope: dH/dloc = −2·E tanh X,
-dH/dscale = 1/scale − 2·scale·E sech² X (Stein's lemma). They can be differentiated again.
+The compiled backends are `choose`'s, but that Triton has float32 only; what torch traces or transforms is torch
+operations on every device, of which torch.compile makes kernels of its own. Derivatives are functions of the text too,
+those of the surrogate itself, but for the entropy's, which follow from the mean and its slope: dH/dloc = −2·E tanh X,
+dH/dscale = 1/scale − 2·scale·E sech² X (Stein's lemma). The text's derivatives are differentiated by torch operations
+over it, so everything can be differentiated again.
 """
 
 from typing import Any, cast
@@ -17,14 +18,14 @@ from tanhlut.file.moments import Moments, missing
 from tanhlut.file.table import ModeTable
 from tanhlut.formula import surrogate
 from tanhlut.formula.functions import FUNCTIONS
-from tanhlut.formula.tensors import SINGLE, Numbers
+from tanhlut.formula.tensors import Numbers, of
 from tanhlut.tracing import fake_mode, faked, jit_traced, traced, transformed
 
 NAMES = tuple(FUNCTIONS)
 
 
 def evaluate(name: str, loc: Tensor, scale: Tensor, table: ModeTable | None, backend: str) -> Tensor:
-    """The function on (−1, 1) of float32 tensors of one shape and device.
+    """The function on (−1, 1) of float32 or float64 tensors of one shape and device.
 
     Raises:
         ValueError: the backend that was asked for cannot serve them.
@@ -42,10 +43,10 @@ def evaluate(name: str, loc: Tensor, scale: Tensor, table: ModeTable | None, bac
 def eager(name: str, loc: Tensor, scale: Tensor, table: ModeTable | None) -> Tensor:
     """By torch operations over the text: differentiable, traceable."""
     fake = fake_mode() is not None
-    data = numbers_of(table, torch.device("cpu") if fake else loc.device)
+    data = numbers_of(table, torch.device("cpu") if fake else loc.device, loc.dtype)
     if fake:
         data = data._replace(vector=faked(data.vector, loc.device))
-    return cast(Tensor, getattr(SINGLE, name)(loc, scale, data, -1.0, 1.0))
+    return cast(Tensor, getattr(of(loc), name)(loc, scale, data, -1.0, 1.0))
 
 
 def moments_of(table: ModeTable | None) -> Moments:
@@ -60,15 +61,17 @@ def moments_of(table: ModeTable | None) -> Moments:
     return found
 
 
-def numbers_of(table: ModeTable | None, device: torch.device) -> Numbers:
+def numbers_of(table: ModeTable | None, device: torch.device, dtype: torch.dtype) -> Numbers:
     """The surrogates' numbers on a device; made once for each."""
     moments = moments_of(table)
 
     def make() -> Numbers:
+        if dtype == torch.float64:
+            return Numbers((), torch.from_numpy(moments.double.copy()).to(device))
         vector = torch.from_numpy(moments.vector.copy())
         return Numbers(tuple(vector[: surrogate.PATCHES].tolist()), vector.to(device))
 
-    return cast(Numbers, moments.forms(device, make))
+    return cast(Numbers, moments.forms((device, dtype), make))
 
 
 # Tracing takes them as constants: see `general`.
@@ -78,15 +81,17 @@ numbers_of._dynamo_marked_constant = True  # type: ignore[attr-defined]
 def on_cpu(
     name: str, loc: Tensor, scale: Tensor, out: Tensor, low: float, high: float, table: ModeTable | None
 ) -> None:
-    """The kernel on plain contiguous float32 tensors of one shape; `out` apart from them."""
-    launch.shared(kernel(name), loc, scale, out, low, high, moments_of(table).address)
+    """The kernel on plain contiguous tensors of one shape and dtype, float32 or float64; `out` apart from them."""
+    moments, double = moments_of(table), loc.dtype == torch.float64
+    address = moments.double_address if double else moments.address
+    launch.shared(kernel(name, double), loc, scale, out, low, high, address)
 
 
-def kernel(name: str) -> Any:
+def kernel(name: str, double: bool) -> Any:
     """The compiled loop; the first call compiles it, or loads what was compiled before."""
     from tanhlut.compute import cpu_functions
 
-    return cpu_functions.compiled(name)
+    return cpu_functions.compiled(name, double)
 
 
 def on_gpu(
@@ -140,12 +145,21 @@ class _Derived(torch.autograd.Function):
         def part(name: str) -> Tensor:
             return evaluate(name, loc, scale, table, "eager" if here == "eager" else "auto")  # perhaps transformed now
 
-        by_loc: Tensor | None
         if name == "entropy":
-            by_loc, by_scale = -2.0 * part("mean"), 1.0 / scale - 2.0 * scale * part("slope")
-            return grads[0] * by_loc, grads[0] * by_scale, None, None, None
-        with torch.enable_grad():
-            inputs = [x if x.requires_grad else x.detach().requires_grad_() for x in (loc, scale)]
-            value = eager(name, inputs[0], inputs[1], table)
-            found = torch.autograd.grad(value, inputs, grads[0], create_graph=True)
-        return (*found, None, None, None)
+            by_loc, by_scale = -2.0 * part("mean"), 1.0 / scale - 2.0 * scale * part("mean_by_loc")
+        elif name == "variance":
+            twice = 2.0 * part("stddev")
+            by_loc, by_scale = twice * part("stddev_by_loc"), twice * part("stddev_by_scale")
+        elif f"{name}_by_loc" in FUNCTIONS:
+            by_loc, by_scale = part(f"{name}_by_loc"), part(f"{name}_by_scale")
+        else:
+            return (*_of_text(name, loc, scale, grads[0], table), None, None, None)
+        return grads[0] * by_loc, grads[0] * by_scale, None, None, None
+
+
+def _of_text(name: str, loc: Tensor, scale: Tensor, grad: Tensor, table: ModeTable | None) -> tuple[Tensor, ...]:
+    """The derivatives of what has none in the text, by torch operations over it."""
+    with torch.enable_grad():
+        inputs = [x if x.requires_grad else x.detach().requires_grad_() for x in (loc, scale)]
+        value = eager(name, inputs[0], inputs[1], table)
+        return torch.autograd.grad(value, inputs, grad, create_graph=True)

@@ -38,11 +38,23 @@ def value(data, y, u):
 
 
 @triton.jit
-def slope(data, y, u):
-    """With the derivative by y."""
-    by_y = row(data, u, 0)
-    total = tl.fma(by_y, y, row(data, u, 1))
-    for k in tl.static_range(2, ROWS):
+def row_slope(data, u, K: tl.constexpr):  # noqa: N803
+    length: tl.constexpr = (LENGTHS >> 8 * K) & 255
+    last: tl.constexpr = ((FIRSTS >> 8 * K) & 255) + length - 1
+    slope, total = 0.0 * u, tl.load(data + last) + 0.0 * u
+    for k in tl.static_range(1, length):
+        slope = tl.fma(slope, u, total)
+        total = tl.fma(total, u, tl.load(data + (last - k)))
+    return total, slope
+
+
+@triton.jit
+def slopes(data, y, u):
+    """With the derivatives by y and u."""
+    total, by_u = row_slope(data, u, 0)
+    by_y = 0.0 * y
+    for k in tl.static_range(1, ROWS):
         by_y = tl.fma(by_y, y, total)
-        total = tl.fma(total, y, row(data, u, k))
-    return total, by_y
+        own, own_by_u = row_slope(data, u, k)
+        total, by_u = tl.fma(total, y, own), tl.fma(by_u, y, own_by_u)
+    return total, by_y, by_u

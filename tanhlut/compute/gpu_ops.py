@@ -18,7 +18,7 @@ _GIVEN = coefficients.SINGLE
 _N0, _N1, _N2 = map(tl.constexpr, _GIVEN.numerator)
 _Q0, _Q1, _Q2, _Q3 = map(tl.constexpr, _GIVEN.denominator)
 _E0, _E1, _E2, _E3, _E4, _E5 = map(tl.constexpr, _GIVEN.exp2)
-_L0, _L1, _L2, _L3, _L4, _L5, _L6, _L7 = map(tl.constexpr, coefficients.LOG_1P)
+_L0, _L1, _L2, _L3, _L4, _L5, _L6, _L7 = map(tl.constexpr, _GIVEN.log_1p)
 
 # What `gpu_horner` is given; here for those who read it.
 FIRSTS: Any = None
@@ -122,6 +122,43 @@ def entries(data, at):
     return tl.load(data + at), tl.load(data + at + 1), tl.load(data + at + 2), tl.load(data + at + 3)
 
 
+@triton.jit
+def patch(data, at, f, h):
+    a0, a1, a2, a3 = entries(data, at)
+    b0, b1, b2, b3 = entries(data, at + 4)
+    c0, c1, c2, c3 = entries(data, at + 8)
+    d0, d1, d2, d3 = entries(data, at + 12)
+    square = h * h
+    p0 = tl.fma(tl.fma(d0, square, b0), h, tl.fma(c0, square, a0))
+    p1 = tl.fma(tl.fma(d1, square, b1), h, tl.fma(c1, square, a1))
+    p2 = tl.fma(tl.fma(d2, square, b2), h, tl.fma(c2, square, a2))
+    p3 = tl.fma(tl.fma(d3, square, b3), h, tl.fma(c3, square, a3))
+    return tl.fma(tl.fma(tl.fma(p3, f, p2), f, p1), f, p0)
+
+
+@triton.jit
+def _with_slope(a, b, c, d, x):
+    """a + b·x + c·x² + d·x³ and its derivative."""
+    total, slope = tl.fma(d, x, c), d
+    slope = tl.fma(slope, x, total)
+    total = tl.fma(total, x, b)
+    return tl.fma(total, x, a), tl.fma(slope, x, total)
+
+
+@triton.jit
+def patch_slopes(data, at, f, h):
+    a0, a1, a2, a3 = entries(data, at)
+    b0, b1, b2, b3 = entries(data, at + 4)
+    c0, c1, c2, c3 = entries(data, at + 8)
+    d0, d1, d2, d3 = entries(data, at + 12)
+    p0, s0 = _with_slope(a0, b0, c0, d0, h)
+    p1, s1 = _with_slope(a1, b1, c1, d1, h)
+    p2, s2 = _with_slope(a2, b2, c2, d2, h)
+    p3, s3 = _with_slope(a3, b3, c3, d3, h)
+    value, by_f = _with_slope(p0, p1, p2, p3, f)
+    return value, by_f, tl.fma(tl.fma(tl.fma(s3, f, s2), f, s1), f, s0)
+
+
 INTERPRETED = not isinstance(fma, triton.JITFunction)
 
 
@@ -141,7 +178,7 @@ def _polynomials() -> dict[str, Any]:
         given = _known({"FIRSTS": firsts, "LENGTHS": lengths, "ROWS": rows})
         module = instantiate(f"triton_{name}", given, "gpu_horner", folder=Path(__file__).parent)
         found[name] = module.edge if rows == 1 else module.value
-        found[f"{name}_slope"] = module.slope
+        found[f"{name}_slopes"] = module.slopes
     return found
 
 
@@ -155,7 +192,7 @@ _OPERATIONS = {
         function.__name__: function
         for function in (
             *(fma, divide, select, absolute, at_most, at_least, invalid_if, numerator, denominator, power_of_two),
-            *(bits, from_bits, floor, integer, real, load, square_root, log_polynomial, entries),
+            *(bits, from_bits, floor, integer, real, load, square_root, log_polynomial, patch, patch_slopes),
         )
     },
 }

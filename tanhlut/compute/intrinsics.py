@@ -111,8 +111,8 @@ def load_constant(_context: Any, address: Any, index: Any, dtype: Any) -> Any:
     kind = dtype.dtype
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        value = builder.load(_pointer(builder, context.get_value_type(kind), args))
-        value.set_metadata("noalias", _output_scope(builder.module))
+        value = builder.load(pointer(builder, context.get_value_type(kind), args))
+        value.set_metadata("noalias", output_scope(builder.module))
         return value
 
     return kind(address, index, dtype), generate
@@ -123,10 +123,10 @@ def load_pair(_context: Any, address: Any, index: Any) -> Any:
     """Elements `index` and `index + 1` of a read-only float32 array as one integer: one gather where two would be."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        first = _pointer(builder, ir.FloatType(), args)
+        first = pointer(builder, ir.FloatType(), args)
         value = builder.load(builder.bitcast(first, ir.IntType(64).as_pointer()))
         value.align = 4
-        value.set_metadata("noalias", _output_scope(builder.module))
+        value.set_metadata("noalias", output_scope(builder.module))
         return value
 
     return types.int64(address, index), generate
@@ -158,18 +158,18 @@ def store(_context: Any, address: Any, index: Any, value: Any) -> Any:
     """Write element `index` of the output array at `address`."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        written = builder.store(args[2], _pointer(builder, args[2].type, args))
-        written.set_metadata("alias.scope", _output_scope(builder.module))
+        written = builder.store(args[2], pointer(builder, args[2].type, args))
+        written.set_metadata("alias.scope", output_scope(builder.module))
         return context.get_dummy_value()
 
     return types.void(address, index, value), generate
 
 
-def _pointer(builder: Any, element: Any, args: Any) -> Any:
+def pointer(builder: Any, element: Any, args: Any) -> Any:
     return builder.gep(builder.inttoptr(args[0], element.as_pointer()), [args[1]])
 
 
-def _output_scope(module: Any) -> Any:
+def output_scope(module: Any) -> Any:
     """The alias scope that stores belong to and table loads do not."""
     domain = module.add_metadata([ir.MetaDataString(module, "tanhlut")])
     return module.add_metadata([module.add_metadata([ir.MetaDataString(module, "output"), domain])])

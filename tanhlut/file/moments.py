@@ -20,6 +20,7 @@ class Moments:
 
     Attributes:
         vector: float32 (n,), laid out as `tanhlut.formula.surrogate` says. Read-only, as all arrays.
+        double: float64 (k,), the same for answers in float64.
         witnesses: float64 coefficients by name, which the proof certifies and compares the surrogates with.
         metadata: what was proven of them, and how they were made: versions, command.
         digest: SHA-256 of arrays and metadata, hex.
@@ -31,22 +32,25 @@ class Moments:
         vector: NDArray[np.float32],
         witnesses: Mapping[str, NDArray[np.float64]],
         metadata: Mapping[str, float | str],
+        double: NDArray[np.float64],
     ) -> None:
         """For builders; arrays are checked (ValueError) and frozen, not copied."""
-        _check(vector, witnesses, metadata)
-        arrays: list[NDArray[Any]] = [vector, *witnesses.values()]
+        _check(vector, double, witnesses, metadata)
+        arrays: list[NDArray[Any]] = [vector, double, *witnesses.values()]
         for array in arrays:
             array.flags.writeable = False
         self.vector: NDArray[np.float32]
+        self.double: NDArray[np.float64]
         self.witnesses: Mapping[str, NDArray[np.float64]]
         self.metadata: Mapping[str, float | str]
         self.digest: str
         self.forms: Once
         self.__dict__.update(
             vector=vector,
+            double=double,
             witnesses=MappingProxyType(dict(witnesses)),
             metadata=MappingProxyType(dict(metadata)),
-            digest=schema.moments_digest(vector, witnesses, metadata),
+            digest=schema.moments_digest(vector, double, witnesses, metadata),
             forms=Once(),
         )
 
@@ -55,28 +59,40 @@ class Moments:
 
     @property
     def address(self) -> int:
-        """Where the vector is in memory, as the cpu backend wants it."""
+        """Where the float32 vector is in memory, as the cpu backend wants it."""
         return int(self.vector.ctypes.data)
 
     @property
+    def double_address(self) -> int:
+        """Where the float64 one is."""
+        return int(self.double.ctypes.data)
+
+    @property
     def nbytes(self) -> int:
-        """Bytes that lookups touch."""
+        """Bytes that lookups in float32 touch."""
         return self.vector.nbytes
 
     def __reduce__(self) -> tuple[Any, ...]:
         witnesses = {name: array.copy() for name, array in self.witnesses.items()}
-        return Moments, (self.vector.copy(), witnesses, dict(self.metadata))
+        return Moments, (self.vector.copy(), witnesses, dict(self.metadata), self.double.copy())
 
     def __repr__(self) -> str:
         return f"Moments({self.nbytes} bytes)"
 
 
-def _check(vector: NDArray[Any], witnesses: Mapping[str, NDArray[Any]], metadata: Mapping[str, float | str]) -> None:
+def _check(
+    vector: NDArray[Any],
+    double: NDArray[Any],
+    witnesses: Mapping[str, NDArray[Any]],
+    metadata: Mapping[str, float | str],
+) -> None:
     """ValueError unless the numbers may be trusted not to lead a lookup astray."""
-    if vector.dtype != np.float32 or vector.shape != (surrogate.SIZE,):
-        raise ValueError(f"moments: shape {vector.shape}, dtype {vector.dtype}; float32 ({surrogate.SIZE},) is wanted")
-    if not (np.abs(vector) <= LARGEST).all():
-        raise ValueError(f"moments: an entry is NaN or over {LARGEST:g}")
+    for given, kind, size in ((vector, np.float32, surrogate.SIZE), (double, np.float64, surrogate.DOUBLE_SIZE)):
+        if given.dtype != kind or given.shape != (size,):
+            wanted = f"{np.dtype(kind)} ({size},)"
+            raise ValueError(f"moments: shape {given.shape}, dtype {given.dtype}; {wanted} is wanted")
+        if not (np.abs(given) <= LARGEST).all():
+            raise ValueError(f"moments: an entry is NaN or over {LARGEST:g}")
     if witnesses.keys() != schema.WITNESSES.keys():
         raise ValueError(f"moments: witnesses {sorted(witnesses)}, not {sorted(schema.WITNESSES)}")
     for name, array in witnesses.items():

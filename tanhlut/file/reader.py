@@ -40,6 +40,7 @@ class MomentsContents(NamedTuple):
     vector: NDArray[Any]
     witnesses: dict[str, NDArray[Any]]
     metadata: dict[str, float | str]
+    double: NDArray[Any]
     digest: str
 
 
@@ -149,11 +150,14 @@ def _moments(root: Item) -> MomentsContents | None:
     group = root.member(schema.MOMENTS)
     metadata = {name: group.attribute(name, kind) for name, kind in schema.MOMENTS_METADATA.items()}
     vector = group.member(schema.VECTOR).array(schema.VECTOR_DTYPE, (range(surrogate.SIZE, surrogate.SIZE + 1),))
+    double = group.member(schema.DOUBLE).array(
+        schema.DOUBLE_DTYPE, (range(surrogate.DOUBLE_SIZE, surrogate.DOUBLE_SIZE + 1),)
+    )
     degrees = (range(2, schema.MAX_DEGREE + 1),) * 2
     witnesses = {
         name: group.member(dataset).array(schema.WITNESS_DTYPE, degrees) for name, dataset in schema.WITNESSES.items()
     }
-    return MomentsContents(vector, witnesses, metadata, group.attribute("digest", str))
+    return MomentsContents(vector, witnesses, metadata, double, group.attribute("digest", str))
 
 
 def _axes(rank: int) -> tuple[range, ...]:

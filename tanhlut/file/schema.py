@@ -14,6 +14,7 @@ A file is HDF5 behind a 512-byte user block (any HDF5 viewer opens it):
     /network/bias0        float32 (outputs,)
     /moments              optional, the surrogates of mean, variance and entropy; attributes: MOMENTS_METADATA, "digest"
     /moments/numbers      float32, laid out as `tanhlut.formula.surrogate` says
+    /moments/numbers64    float64, likewise, for answers in float64
     /moments/mean_witness, log_cosh_witness    float64, Chebyshev coefficients over the chart's square, for the proof
 
 The header's digest guards the bytes, before any is parsed; it has no key, so it finds damage and proves no origin. The
@@ -76,7 +77,8 @@ NETWORK_FIXED = {
 }
 
 # The moments' surrogates: the vector (`tanhlut.formula.surrogate`), the proof's witnesses, and their metadata.
-MOMENTS, VECTOR, VECTOR_DTYPE = "moments", "numbers", "<f4"
+MOMENTS = "moments"
+VECTOR, VECTOR_DTYPE, DOUBLE, DOUBLE_DTYPE = "numbers", "<f4", "numbers64", "<f8"
 WITNESSES = {"mean": "mean_witness", "log_cosh": "log_cosh_witness"}
 WITNESS_DTYPE = "<f8"
 MAX_DEGREE = 256
@@ -124,12 +126,16 @@ def network_digest(
 
 
 def moments_digest(
-    vector: NDArray[np.float32], witnesses: Mapping[str, NDArray[np.float64]], metadata: Mapping[str, float | str]
+    vector: NDArray[np.float32],
+    double: NDArray[np.float64],
+    witnesses: Mapping[str, NDArray[np.float64]],
+    metadata: Mapping[str, float | str],
 ) -> str:
-    """SHA-256 (hex) over the metadata, as in `digest`, the vector's and the witnesses' bytes with their shapes."""
+    """SHA-256 (hex) over the metadata, as in `digest`, the vectors' and the witnesses' bytes with their shapes."""
     sha = hashlib.sha256(json.dumps([SCHEMA, VERSION, MOMENTS, _canonical(metadata)], sort_keys=True).encode())
     arrays: dict[str, tuple[NDArray[Any], str]] = {
         VECTOR: (vector, VECTOR_DTYPE),
+        DOUBLE: (double, DOUBLE_DTYPE),
         **{name: (witnesses[name], WITNESS_DTYPE) for name in sorted(witnesses)},
     }
     for name, (array, dtype) in arrays.items():

@@ -176,7 +176,7 @@ def _checked(found: reader.Contents) -> ModeTable:
             network = Network(found.network.weights, found.network.biases, found.network.metadata)
         moments = None
         if found.moments is not None:
-            moments = Moments(found.moments.vector, found.moments.witnesses, found.moments.metadata)
+            moments = Moments(*found.moments[:4])
         table = ModeTable(
             found.arrays[schema.LOC],
             found.arrays[schema.SCALE],

@@ -43,12 +43,13 @@ def inverse_cube_root(x):
 def logarithm(x):
     """log x of x > 0 by log x = n·log 2 + log(1 + f), |f| ≤ 1/3, and log(1 + f) = f − f²/2 + f³·p(f)."""
     small = x < SMALLEST_NORMAL
-    x = select(small, x * TWO_TO_24, x)
+    x = select(small, x * LIFT, x)
     n = (bits(x) - TWO_THIRDS_BITS) >> MANTISSA_BITS
-    f = from_bits(integer(bits(x) - (n << MANTISSA_BITS)), x) - ONE
+    f = from_bits(bits(x) - (n << MANTISSA_BITS), x) - ONE
     square = f * f
     rest = fma(log_polynomial(f) * f, square, fma(-HALF, square, f))
-    return fma(real(integer(n)) - select(small, TWENTY_FOUR, ZERO), LOG_2, rest)
+    whole = from_bits(n + ROUNDER_BITS, x) - ROUNDER  # n as a float: no vector unit of AVX2 converts 64 bits
+    return fma(whole - select(small, LIFT_BITS, ZERO), LOG_2, rest)
 
 
 @element

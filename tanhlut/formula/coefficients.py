@@ -34,6 +34,9 @@ class Coefficients(NamedTuple):
     rounder: float
     exp2: tuple[float, ...]
     mantissa_bits: int
+    # p(f) = (log(1 + f) − f + f²/2)/f³ on [−1/3, 1/3], highest power first: its interpolant at as many Chebyshev nodes,
+    # in numbers of the precision. log(1 + f) is within 1.8e-8 and 7.7e-18 of itself with it.
+    log_1p: tuple[float, ...]
     # Newton steps to the chart's root: within 3e-10 (float32), 1e-15 (float64) relative, measured over the half-plane
     # (tests/compute/test_mlp.py repeats it).
     root_steps: int
@@ -71,6 +74,16 @@ SINGLE = Coefficients(
         1.0,
     ),
     23,
+    (
+        -0.12125580757856369,
+        0.1342574954032898,
+        -0.12346190214157104,
+        0.14118309319019318,
+        -0.16670140624046326,
+        0.20003780722618103,
+        -0.24999988079071045,
+        0.33333319425582886,
+    ),
     4,
 )
 
@@ -96,6 +109,28 @@ DOUBLE = Coefficients(
         1.0,
     ),
     52,
+    (
+        -0.07730769181911153,
+        0.08082022805971766,
+        -0.041719942791435476,
+        0.04400369243072337,
+        -0.056689908563992544,
+        0.06000536404795356,
+        -0.0624079013522121,
+        0.06657072104827468,
+        -0.07143315368653184,
+        0.07692785032479312,
+        -0.08333319535532796,
+        0.09090894718066429,
+        -0.10000000237702213,
+        0.11111111358713932,
+        -0.12499999997926427,
+        0.1428571428355438,
+        -0.16666666666673666,
+        0.20000000000007292,
+        -0.24999999999999997,
+        0.3333333333333333,
+    ),
     5,
 )
 
@@ -103,18 +138,6 @@ DOUBLE = Coefficients(
 # INVERSE_ROOT − b/2, 1/∛x about INVERSE_CUBE_ROOT − b/3 (a straight line through the logarithm: Lomont 2003).
 INVERSE_ROOT = 0x5F375A86
 INVERSE_CUBE_ROOT = 0x54A2FA8C
-# p(f) = (log(1 + f) − f + f²/2)/f³ on [−1/3, 1/3], highest power first: its interpolant at eight Chebyshev nodes,
-# rounded to float32. log(1 + f) is within 1.8e-8 of itself with it.
-LOG_1P = (
-    -0.12125580757856369,
-    0.1342574954032898,
-    -0.12346190214157104,
-    0.14118309319019318,
-    -0.16670140624046326,
-    0.20003780722618103,
-    -0.24999988079071045,
-    0.33333319425582886,
-)
 SMALLEST_CUBE = 1e-30  # keeps 1/x in range; what is lost is far below the start's error
 
 
@@ -123,6 +146,7 @@ def numbers(real: Callable[[float], Any], given: Coefficients) -> dict[str, Any]
 
     A polynomial's coefficients stay in `given`: how a backend unrolls Horner's rule is its affair.
     """
+    kind, word = (np.float32, np.int32) if given.mantissa_bits == 23 else (np.float64, np.int64)
     reals = {
         "ZERO": 0.0,
         "HALF": 0.5,
@@ -141,16 +165,17 @@ def numbers(real: Callable[[float], Any], given: Coefficients) -> dict[str, Any]
         "EXP_LOW": given.exp_low,
         "ROUNDER": given.rounder,
         "SMALLEST_CUBE": SMALLEST_CUBE,
-        "SMALLEST_NORMAL": 2.0**-126,
-        "TWO_TO_24": 2.0**24,
-        "TWENTY_FOUR": 24.0,
+        "SMALLEST_NORMAL": float(np.finfo(kind).smallest_normal),
+        "LIFT": 2.0 ** (given.mantissa_bits + 1),
+        "LIFT_BITS": given.mantissa_bits + 1.0,
         "LOG_2": math.log(2.0),
     }
     whole = {
         "ROOT_STEPS": given.root_steps,
         "MANTISSA_BITS": given.mantissa_bits,
-        "SIGN": int(np.iinfo(np.int32 if given.mantissa_bits == 23 else np.int64).min),
-        "TWO_THIRDS_BITS": 0x3F2AAAAB,
+        "SIGN": int(np.iinfo(word).min),
+        "TWO_THIRDS_BITS": int(np.asarray(2.0 / 3.0, kind).view(word)),
+        "ROUNDER_BITS": int(np.asarray(given.rounder, kind).view(word)),
         "INVERSE_ROOT": INVERSE_ROOT,
         "INVERSE_CUBE_ROOT": INVERSE_CUBE_ROOT,
     }

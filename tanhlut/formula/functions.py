@@ -5,12 +5,17 @@ Every backend runs every one of them in a loop: to add one, write it there and n
 """
 
 FUNCTIONS = {
+    "stddev": "half_plane",
+    "variance": "half_plane",
+    "stddev_by_loc": "half_plane",
+    "stddev_by_scale": "half_plane",
     "mean": "moments",
-    "stddev": "moments",
-    "variance": "moments",
     "entropy": "moments",
-    "slope": "moments",
+    "mean_by_loc": "moments",
+    "mean_by_scale": "moments",
 }
+IN_DOUBLE = {"moments": "patched"}  # the files that float64 has in their place
 
-# The text after `bits`, in the order in which its files call each other.
+# The text after `bits`, in the order in which its files call each other: in float32, and in float64.
 FILES = ("element", "chart", *dict.fromkeys(FUNCTIONS.values()))
+DOUBLE_FILES = tuple(IN_DOUBLE.get(file, file) for file in FILES)

@@ -106,7 +106,7 @@ def signed(y: Any, loc: Any) -> Any:
     """y ≥ 0 with loc's sign bit."""
 
 
-# Of these, `chart` and `moments` alone have need.
+# Of these, `chart`, `half_plane` and what follows it alone have need.
 
 
 def square_root(x: Any) -> Any:
@@ -125,8 +125,15 @@ def log_polynomial(f: Any) -> Any:
     """p(f) of `bits.logarithm`, which needs it."""
 
 
-def entries(data: Any, at: Any) -> Any:
-    """Four numbers of a vector, from place `at` on."""
+def patch(data: Any, at: Any, f: Any, h: Any) -> Any:
+    """The polynomial in f, h of the patch whose numbers begin at place `at`: in h by Horner's rule
+    in h² of the even and of the odd powers, in f by Horner's rule in f⁴ of four polynomials, and of these in f: short
+    chains of `fma`, since a patch is worked off alone."""
+
+
+def patch_slopes(data: Any, at: Any, f: Any, h: Any) -> tuple[Any, Any, Any]:
+    """With its derivatives by f and h."""
+    raise NotImplementedError
 
 
 def mean_numerator(data: Any, y: Any, u: Any) -> Any:
@@ -136,11 +143,13 @@ def mean_numerator(data: Any, y: Any, u: Any) -> Any:
 def mean_denominator(data: Any, y: Any, u: Any) -> Any: ...
 
 
-def mean_numerator_slope(data: Any, y: Any, u: Any) -> Any:
-    """The polynomial and its derivative by y."""
+def mean_numerator_slopes(data: Any, y: Any, u: Any) -> tuple[Any, Any, Any]:
+    """The polynomial and its derivatives by y and u."""
+    raise NotImplementedError
 
 
-def mean_denominator_slope(data: Any, y: Any, u: Any) -> Any: ...
+def mean_denominator_slopes(data: Any, y: Any, u: Any) -> tuple[Any, Any, Any]:
+    raise NotImplementedError
 
 
 def log_cosh_edge(data: Any, u: Any) -> Any: ...
@@ -198,13 +207,18 @@ INFINITY: Any
 ENTROPY_OF_UNIT: Any
 ROWS: Any
 FIRST_ROW: Any
-LAST_ROW: Any
 COLUMNS: Any
-LAST_COLUMN: Any
+MEAN_ROWS: Any
+MEAN_COLUMNS: Any
+ENTROPY_ROWS: Any
+ENTROPY_COLUMNS: Any
 SMALLEST_NORMAL: Any
-TWO_TO_24: Any
-TWENTY_FOUR: Any
+LIFT: Any
+LIFT_BITS: Any
 LOG_2: Any
 TWO_THIRDS_BITS: int
+ROUNDER_BITS: int
 PATCH: int
 PATCHES: int
+MEAN_PATCHES: int
+ENTROPY_PATCHES: int

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tanhlut.formula import coefficients, layout, surrogate
 from tanhlut.formula.coefficients import Coefficients, numbers
-from tanhlut.formula.functions import FILES
+from tanhlut.formula.functions import DOUBLE_FILES, FILES
 from tanhlut.formula.instantiate import instantiate
 
 Doubles = NDArray[np.float64]
@@ -69,7 +69,8 @@ def _polynomial(given: tuple[Any, ...]) -> Callable[[Any], Any]:
 
 
 def _operations(kind: Any, given: Coefficients) -> dict[str, Any]:
-    word = np.int32 if kind is np.float32 else np.int64
+    double = kind is np.float64
+    word, side = (np.int64 if double else np.int32), surrogate.side(double)
     return {
         **numbers(kind, given),
         **layout.numbers(kind),
@@ -89,10 +90,10 @@ def _operations(kind: Any, given: Coefficients) -> dict[str, Any]:
         "floor": np.floor,
         "square_root": np.sqrt,
         "without_sign": np.abs,
-        "log_polynomial": _polynomial(tuple(map(np.float32, coefficients.LOG_1P))),
-        "entries": lambda data, at: tuple(data[at + k] for k in range(4)),
-        **surrogate.numbers(kind),
+        "log_polynomial": _polynomial(tuple(map(kind, given.log_1p))),
+        **surrogate.numbers(kind, double),
         **surrogate.polynomials(fma, lambda data, k: data[k]),
+        **surrogate.patches(fma, side, lambda data, at, k: data[at[..., None] + (k * side + np.arange(side))]),
         "integer": lambda x: np.asarray(x).astype(np.int32),
         "real": lambda bits: np.asarray(bits).astype(np.float32),
         "load": lambda index, key: index[key],
@@ -110,4 +111,4 @@ WIDE = instantiate(
     },
     "bits",
 )
-DOUBLE = instantiate("numpy_float64", _operations(np.float64, coefficients.DOUBLE), "bits", "element", "chart")
+DOUBLE = instantiate("numpy_float64", _operations(np.float64, coefficients.DOUBLE), "bits", *DOUBLE_FILES)

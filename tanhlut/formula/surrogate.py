@@ -1,7 +1,9 @@
-"""How the numbers of the moments' surrogates lie in memory: one vector, the polynomials first, then the patches.
+"""How the numbers of the moments' surrogates lie in memory: a vector for each precision.
 
-A polynomial in (y, u) is a staircase: for each power of y, lowest first, the coefficients of u⁰, u¹, … . `moments` says
-what is made of them, `tablegen.make.moments` fits them.
+In float32 the polynomials come first, then the patches of the variance; float64 has patches alone. A polynomial in
+(y, u) is a staircase: for each power of y, lowest first, the coefficients of u⁰, u¹, … . A patch is a square of
+coefficients: for each power of h, lowest first, those of f⁰, f¹, … . `half_plane`, `moments` and `patched` say what is
+made of them, `tablegen.make.moments` fits them.
 """
 
 import math
@@ -48,43 +50,134 @@ POLYNOMIALS = _laid_out(
     log_cosh_denominator=staircase(4, 4),
 )
 
-# log(variance/w) in bicubic patches over (z, q): ROWS of which the first FIRST_ROW are not kept (there the variance is
-# below 1e-13·w), COLUMNS, and in each 4 × 4 coefficients, those of a power of the column's coordinate together.
-ROWS, FIRST_ROW, COLUMNS, PATCH = 74, 10, 32, 16
-PATCHES = sum(polynomial.size for polynomial in POLYNOMIALS.values())
-SIZE = PATCHES + (ROWS - FIRST_ROW) * COLUMNS * PATCH
+
+class Grid(NamedTuple):
+    """Patches over a square: rows of them over [first_row/rows, 1], columns over [0, 1], each of side² coefficients."""
+
+    first: int
+    rows: int
+    first_row: int
+    columns: int
+    side: int
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Of their coefficients."""
+        return self.rows - self.first_row, self.columns, self.side, self.side
+
+    @property
+    def end(self) -> int:
+        """Where the next begins."""
+        return self.first + (self.rows - self.first_row) * self.columns * self.side**2
+
+
+# log(variance/w) over (z, q): below the first row the variance is under 1e-13·w.
+SINGLE_PATCHES = Grid(sum(polynomial.size for polynomial in POLYNOMIALS.values()), 74, 10, 32, 4)
+PATCHES, ROWS, FIRST_ROW, COLUMNS, PATCH = (*SINGLE_PATCHES[:4], SINGLE_PATCHES.side**2)
+# In float64, of degree 11, the least that comes within 2e-14: F and A over (ζ, w), log(variance/w) over (z, q).
+MEAN_PATCHES = Grid(0, 16, 0, 8, 12)
+ENTROPY_PATCHES = Grid(MEAN_PATCHES.end, 12, 0, 8, 12)
+DOUBLE_PATCHES = Grid(ENTROPY_PATCHES.end, 18, 2, 12, 12)
+SIZE, DOUBLE_SIZE = SINGLE_PATCHES.end, DOUBLE_PATCHES.end
 
 LOGISTIC = 0.822467029094696  # π²/12 rounded to float32: the chart is that of this number, exactly
-# Beyond BIG, HUGE both arguments are taken smaller by a power of two, so that no square leaves float32's range; what
-# is infinite is taken for CAP.
-BIG, HUGE, OF_BIG, OF_HUGE, CAP = 2.0**60, 2.0**100, 2.0**-40, 2.0**-70, 2.0**61
 
 
-def numbers(real: Callable[[float], Any]) -> dict[str, Any]:
-    """The numbers that `moments` names."""
+class Range(NamedTuple):
+    """Beyond `big`, `huge` both arguments are taken smaller by a power of two, so that no square leaves the precision's
+    range; what is infinite is taken for `cap`."""
+
+    big: float
+    huge: float
+    of_big: float
+    of_huge: float
+    cap: float
+    least: float  # exp(−2·least) is a normal number
+
+
+SINGLE_RANGE = Range(2.0**60, 2.0**100, 2.0**-40, 2.0**-70, 2.0**61, 42.0)
+DOUBLE_RANGE = Range(2.0**480, 2.0**800, 2.0**-320, 2.0**-560, 2.0**490, 80.0)
+
+
+def side(double: bool) -> int:
+    """Coefficients along a side of a patch."""
+    return (DOUBLE_PATCHES if double else SINGLE_PATCHES).side
+
+
+def numbers(real: Callable[[float], Any], double: bool = False) -> dict[str, Any]:
+    """The numbers that `half_plane`, `moments` and `patched` name."""
+    limits, own = (DOUBLE_RANGE, DOUBLE_PATCHES) if double else (SINGLE_RANGE, SINGLE_PATCHES)
     reals = {
         "QUARTER": 0.25,
-        "LEAST": 42.0,  # exp(−2·42) is a normal float32, its square is none
+        "LEAST": limits.least,
         "NINE": 9.0,
         "LOGISTIC": LOGISTIC,
-        "BIG": BIG,
-        "HUGE": HUGE,
-        "OF_BIG": OF_BIG,
-        "OF_HUGE": OF_HUGE,
-        "CAP": CAP,
+        "BIG": limits.big,
+        "HUGE": limits.huge,
+        "OF_BIG": limits.of_big,
+        "OF_HUGE": limits.of_huge,
+        "CAP": limits.cap,
         "INFINITY": math.inf,
         "ENTROPY_OF_UNIT": 0.5 * math.log(2.0 * math.pi * math.e) + 2.0 * math.log(2.0),
-        "ROWS": float(ROWS),
-        "FIRST_ROW": float(FIRST_ROW),
-        "LAST_ROW": float(ROWS - 1),
-        "COLUMNS": float(COLUMNS),
-        "LAST_COLUMN": float(COLUMNS - 1),
+        "ROWS": float(own.rows),
+        "FIRST_ROW": float(own.first_row),
+        "COLUMNS": float(own.columns),
+        "MEAN_ROWS": float(MEAN_PATCHES.rows),
+        "MEAN_COLUMNS": float(MEAN_PATCHES.columns),
+        "ENTROPY_ROWS": float(ENTROPY_PATCHES.rows),
+        "ENTROPY_COLUMNS": float(ENTROPY_PATCHES.columns),
     }
-    return {name: real(value) for name, value in reals.items()} | {"PATCH": PATCH, "PATCHES": PATCHES}
+    whole = {
+        "PATCH": own.side**2,
+        "PATCHES": own.first,
+        "MEAN_PATCHES": MEAN_PATCHES.first,
+        "ENTROPY_PATCHES": ENTROPY_PATCHES.first,
+    }
+    return {name: real(value) for name, value in reals.items()} | whole
+
+
+def patches(fma: Callable[..., Any], side: int, row: Callable[[Any, Any, int], Any]) -> dict[str, Callable[..., Any]]:
+    """`patch` and `patch_slopes` for backends in plain Python whose arrays are indexed as NumPy's.
+
+    Args:
+        fma: the backend's.
+        row: (data, at, k) to the patch's coefficients of h^k, along a last axis.
+    """
+
+    def along(row: Any, f: Any) -> Any:
+        total, fourth = row[..., side - 4 :], ((f * f) * (f * f))[..., None]
+        for i in range(side - 8, -1, -4):
+            total = fma(total, fourth, row[..., i : i + 4])
+        value = total[..., 3]
+        for i in range(2, -1, -1):
+            value = fma(value, f, total[..., i])
+        return value
+
+    def patch(data: Any, at: Any, f: Any, h: Any) -> Any:
+        square, h = (h * h)[..., None], h[..., None]
+        odd, even = row(data, at, side - 1), row(data, at, side - 2)
+        for k in range(side - 3, 0, -2):
+            odd, even = fma(odd, square, row(data, at, k)), fma(even, square, row(data, at, k - 1))
+        return along(fma(odd, h, even), f)
+
+    def patch_slopes(data: Any, at: Any, f: Any, h: Any) -> tuple[Any, Any, Any]:
+        first, h = row(data, at, side - 1), h[..., None]
+        total, slope = fma(first, h, row(data, at, side - 2)), first
+        for k in range(side - 3, -1, -1):
+            slope = fma(slope, h, total)
+            total = fma(total, h, row(data, at, k))
+        value, by_f = fma(total[..., side - 1], f, total[..., side - 2]), total[..., side - 1]
+        for i in range(side - 3, -1, -1):
+            by_f = fma(by_f, f, value)
+            value = fma(value, f, total[..., i])
+        return along(total, f), by_f, along(slope, f)
+
+    return {"patch": patch, "patch_slopes": patch_slopes}
 
 
 def polynomials(fma: Callable[..., Any], number: Callable[[Any, int], Any]) -> dict[str, Callable[..., Any]]:
-    """The polynomials by name, and with "_slope" behind it each with its derivative by y, for backends in plain Python.
+    """The polynomials by name, and with "_slopes" behind it each with its derivatives by y and u, for backends in plain
+    Python.
 
     Args:
         fma: the backend's.
@@ -97,6 +190,13 @@ def polynomials(fma: Callable[..., Any], number: Callable[[Any, int], Any]) -> d
             total = fma(total, u, number(data, k))
         return total
 
+    def row_slope(data: Any, first: int, length: int, u: Any) -> tuple[Any, Any]:
+        slope, total = 0.0 * u, number(data, first + length - 1) + 0.0 * u
+        for k in range(first + length - 2, first - 1, -1):
+            slope = fma(slope, u, total)
+            total = fma(total, u, number(data, k))
+        return total, slope
+
     def both(polynomial: Polynomial) -> tuple[Callable[..., Any], Callable[..., Any]]:
         rows = [*zip(polynomial.rows, polynomial.lengths, strict=True)][::-1]
 
@@ -106,18 +206,19 @@ def polynomials(fma: Callable[..., Any], number: Callable[[Any, int], Any]) -> d
                 total = fma(total, y, row(data, first, length, u))
             return total
 
-        def slope(data: Any, y: Any, u: Any) -> tuple[Any, Any]:
-            by_y = row(data, *rows[0], u)
-            total = fma(by_y, y, row(data, *rows[1], u))
-            for first, length in rows[2:]:
+        def slopes(data: Any, y: Any, u: Any) -> tuple[Any, Any, Any]:
+            total, by_u = row_slope(data, *rows[0], u)
+            by_y = 0.0 * y
+            for first, length in rows[1:]:
                 by_y = fma(by_y, y, total)
-                total = fma(total, y, row(data, first, length, u))
-            return total, by_y
+                own, own_u = row_slope(data, first, length, u)
+                total, by_u = fma(total, y, own), fma(by_u, y, own_u)
+            return total, by_y, by_u
 
-        return value, slope
+        return value, slopes
 
     found: dict[str, Callable[..., Any]] = {}
     for name, polynomial in POLYNOMIALS.items():
-        found[name], found[f"{name}_slope"] = both(polynomial)
+        found[name], found[f"{name}_slopes"] = both(polynomial)
     edge = POLYNOMIALS["log_cosh_edge"]
     return found | {"log_cosh_edge": lambda data, u: row(data, edge.first, edge.size, u)}

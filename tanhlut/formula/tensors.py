@@ -13,7 +13,7 @@ from torch import Tensor
 from tanhlut.formula import coefficients, surrogate
 from tanhlut.formula.coefficients import Coefficients, numbers
 from tanhlut.formula.excess import excess
-from tanhlut.formula.functions import FILES
+from tanhlut.formula.functions import DOUBLE_FILES, FILES
 from tanhlut.formula.instantiate import instantiate
 
 
@@ -78,9 +78,12 @@ def _integer(x: Tensor) -> Tensor:
     return x.long()
 
 
-def _entries(data: "Numbers", at: Tensor) -> tuple[Tensor, ...]:
-    vector = data.vector
-    return tuple(vector.index_select(0, (at + k).reshape(-1)).reshape(at.shape) for k in range(4))
+def _row(side: int) -> Any:
+    def row(data: "Numbers", at: Tensor, k: int) -> Tensor:
+        places = at.unsqueeze(-1) + torch.arange(k * side, (k + 1) * side, device=at.device)
+        return data.vector.index_select(0, places.reshape(-1)).reshape(places.shape)
+
+    return row
 
 
 def _polynomial(coefficients: tuple[float, ...]) -> Any:
@@ -95,7 +98,8 @@ def _polynomial(coefficients: tuple[float, ...]) -> Any:
     return horner
 
 
-def _operations(given: Coefficients) -> dict[str, Any]:
+def _operations(given: Coefficients, double: bool) -> dict[str, Any]:
+    side = surrogate.side(double)
     return {
         **numbers(float, given),
         "element": lambda function: function,
@@ -118,11 +122,11 @@ def _operations(given: Coefficients) -> dict[str, Any]:
         "logarithm": _logarithm,
         "floor": torch.floor,
         "integer": _integer,
-        "entries": _entries,
-        **surrogate.numbers(float),
+        **surrogate.numbers(float, double),
+        **surrogate.patches(_fma, side, _row(side)),
         **surrogate.polynomials(_fma, lambda data, k: data.numbers[k]),
     }
 
 
-SINGLE = instantiate("torch_float32", _operations(coefficients.SINGLE), *FILES)
-DOUBLE = instantiate("torch_float64", _operations(coefficients.DOUBLE), "element", "chart")
+SINGLE = instantiate("torch_float32", _operations(coefficients.SINGLE, False), *FILES)
+DOUBLE = instantiate("torch_float64", _operations(coefficients.DOUBLE, True), *DOUBLE_FILES)

@@ -91,7 +91,7 @@ def test_what_is_no_vector_is_refused() -> None:
     own = ModeTable.default().moments
     assert own is not None
     with pytest.raises(ValueError, match="witnesses"):
-        Moments(own.vector.copy(), {}, dict(own.metadata))
+        Moments(own.vector.copy(), {}, dict(own.metadata), own.double.copy())
     with pytest.raises(ValueError, match="float32"):
-        Moments(own.vector.astype(np.float64), dict(own.witnesses), dict(own.metadata))
+        Moments(own.vector.astype(np.float64), dict(own.witnesses), dict(own.metadata), own.double.copy())
     assert set(own.metadata) == set(schema.MOMENTS_METADATA)

@@ -106,10 +106,12 @@ def test_a_patch_that_is_swapped_or_a_nan_is_noticed() -> None:
         vector[first + 16 : first + 32].copy(),
         vector[first : first + 16].copy(),
     )
-    swapped = ModeTable.default().with_moments(Moments(vector, dict(FILE.witnesses), dict(FILE.metadata)))
+    swapped = ModeTable.default().with_moments(
+        Moments(vector, dict(FILE.witnesses), dict(FILE.metadata), FILE.double.copy())
+    )
     assert moments.search(swapped, "variance", 1 << 15, 1).error > 1e-3
     with pytest.raises(ValueError, match="NaN"):
-        Moments(np.full_like(vector, np.nan), dict(FILE.witnesses), dict(FILE.metadata))
+        Moments(np.full_like(vector, np.nan), dict(FILE.witnesses), dict(FILE.metadata), FILE.double.copy())
 
 
 def test_a_polynomial_is_bounded_between_the_points() -> None:
@@ -129,7 +131,9 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     fields = json.loads(out.read_text())
     assert fields["holds"]
     assert fields["witness"]["error"] <= fields["bound"] <= fields["claim"] == FILE.metadata["entropy_bound"]
-    boast = Moments(FILE.vector.copy(), dict(FILE.witnesses), {**FILE.metadata, "entropy_bound": 1e-6})
+    boast = Moments(
+        FILE.vector.copy(), dict(FILE.witnesses), {**FILE.metadata, "entropy_bound": 1e-6}, FILE.double.copy()
+    )
     lie.write_bytes(store.image(ModeTable.default().with_moments(boast)))
     assert main(["verify", str(lie), "--quantity", "entropy"]) == 1
     assert "claims 1e-06 for the entropy, but only" in capsys.readouterr().err
