@@ -100,7 +100,7 @@ def number(value: Any) -> float:
         TypeError: it is something else.
         ValueError: it is too large for a float, or a signalling NaN.
     """
-    if isinstance(value, float | int) or is_number(value):
+    if isinstance(value, (float, int)) or is_number(value):
         try:
             return float(value)
         except OverflowError:
@@ -204,7 +204,7 @@ def _numpy(given: tuple[ArrayLike, ...], dtype: torch.dtype | None) -> Arguments
     values = [np.asarray(value) if isinstance(value, _NUMPY) else number(value) for value in given]
     arrays = [value for value in values if isinstance(value, np.ndarray)]
     _check_shapes([array.shape for array in arrays])
-    common = np.dtype(np.float64) if dtype is torch.float64 else np.result_type(*arrays, 0.0).newbyteorder("=")
+    common = np.dtype(np.float64) if dtype is torch.float64 else _common_array_dtype(arrays)
 
     def tensor_of(value: NDArray[Any] | float) -> Tensor:
         # A copy in native byte order, C layout and writable: what torch.from_numpy accepts without warning.
@@ -217,6 +217,12 @@ def _numpy(given: tuple[ArrayLike, ...], dtype: torch.dtype | None) -> Arguments
         (tensor_of(values[0]), tensor_of(values[1]), *rest),
         lambda result: result.numpy()[()] if scalar_ else result.numpy(),
     )
+
+
+def _common_array_dtype(arrays: list[NDArray[Any]]) -> np.dtype[Any]:
+    """NumPy's promotion, by dtypes alone: NumPy 1 would look at the values of 0-dim arrays too."""
+    dtype = np.result_type(*(array.dtype for array in arrays))
+    return dtype.newbyteorder("=") if dtype.kind == "f" else np.dtype(np.float64)
 
 
 def _check_shapes(shapes: Sequence[Sequence[int]]) -> None:
@@ -234,7 +240,7 @@ def write_to(out: Any, result: Any) -> Any:
     Raises:
         TypeError, ValueError: it is of another kind, shape, dtype or device, differentiable, or cannot be written to.
     """
-    if type(out) is not type(result) or isinstance(out, float | np.generic):
+    if type(out) is not type(result) or isinstance(out, (float, np.generic)):
         raise TypeError(f"out is a {type(out).__name__}, the result a {type(result).__name__}: give a matching buffer")
     if isinstance(out, Tensor):
         check_tensor(out)

@@ -22,6 +22,8 @@ NETWORK_METHODS: tuple[Method, ...] = ("mlp", "mlp_refined")
 METHODS: tuple[Method, ...] = (*COMPILED, *NETWORK_METHODS)
 REFINED: dict[Method, Method] = {"bilinear": "refined", "mlp": "mlp_refined"}  # with a Halley step behind it
 
+STEPPED: tuple[Method, ...] = tuple(REFINED.values())
+
 # Steps of the compiled methods in float32.
 STEPS = (0, 1, 2)
 

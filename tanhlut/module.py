@@ -33,6 +33,7 @@ class ModeLookup(torch.nn.Module):
         method, refine: as in `mode`. With ``"mlp"`` the buffers are the network's.
     """
 
+    values: Tensor
     _BUFFERS = tuple(f"{name}_{part}" for name in ("loc", "delta") for part in Axis._fields)
 
     def __init__(self, table: ModeTable | None = None, method: Method = "refined", refine: bool = False) -> None:
@@ -104,17 +105,22 @@ class ModeLookup(torch.nn.Module):
         return contents | {"values": grid.values}
 
     def _source(self, dtype: torch.dtype, device: torch.device) -> Source:
-        """The buffers; None, which stands for the table itself, where there are none on the device."""
-        some = next(self.buffers(), None)
-        if some is None or some.device != device:
+        """The buffers; None, which stands for the table itself, where there are none on the device.
+
+        Lists and getattr: torch 2.7 traces neither generators nor `buffers` and `get_buffer`.
+        """
+        if self._table is None:
+            return None
+        one: Tensor = getattr(self, f"{Layers._fields[0]}0" if self.method in NETWORK_METHODS else "values")
+        if one.device != device:
             return None
         if self.method in NETWORK_METHODS:
-            names = ([f"{name}{k}" for k in range(self.layers)] for name in Layers._fields)
-            return Layers(*(tuple(self.get_buffer(name).to(dtype) for name in group) for group in names))
+            names = [[f"{name}{k}" for k in range(self.layers)] for name in Layers._fields]
+            return Layers(*[tuple([getattr(self, name).to(dtype) for name in group]) for group in names])
         assert self.bounds is not None
-        parts = [self.get_buffer(f"{name}_{_suffix(dtype)}") for name in self._BUFFERS]
+        parts = [getattr(self, f"{name}_{_suffix(dtype)}") for name in self._BUFFERS]
         half = len(Axis._fields)
-        return Grid(Axis(*parts[:half]), Axis(*parts[half:]), self.get_buffer("values"), self.columns, self.bounds)
+        return Grid(Axis(*parts[:half]), Axis(*parts[half:]), self.values, self.columns, self.bounds)
 
     def _apply(self, fn: Any, recurse: bool = True) -> "ModeLookup":
         """Let the buffers change device, never precision nor contents: `fn` may well give memory with nothing in it."""

@@ -13,7 +13,7 @@ from tanhlut.methods import METHODS, REFINED, Method
 def refined(method: Method, refine: bool) -> Method:
     """The method that `method` and `refine` name together."""
     check_choice("method", method, METHODS)
-    if not isinstance(refine, bool | int | np.bool_):
+    if not isinstance(refine, (bool, int, np.bool_)):
         raise TypeError(f"refine: {shown(refine)}: give True or False")
     return REFINED.get(method, method) if refine else method
 
@@ -29,6 +29,6 @@ def check_numbers(scale: ArrayLike, low: ArrayLike, high: ArrayLike) -> None:
 def check_table(table: object) -> None:
     """Refuse, with a TypeError, what is neither a table nor None."""
     if table is not None and not isinstance(table, ModeTable):
-        path = isinstance(table, str | bytes | os.PathLike)
+        path = isinstance(table, (str, bytes, os.PathLike))
         remedy = f"tanhlut.ModeTable.load({'path'})" if path else "a tanhlut.ModeTable"
         raise TypeError(f"table: {shown(table)}: give {remedy}")

@@ -19,6 +19,7 @@ from tanhlut.compute import functions
 from tanhlut.distributions import quadrature
 from tanhlut.formula.functions import FUNCTIONS
 from tanhlut.formula.plain import DOUBLE, SINGLE
+from torch_versions import compiles
 
 QUANTITIES = {"mean": tanhlut.mean, "variance": tanhlut.variance, "stddev": tanhlut.stddev, "entropy": tanhlut.entropy}
 EVERY = pytest.mark.parametrize("name", QUANTITIES)
@@ -284,6 +285,7 @@ def derivatives(name: str, loc: Tensor, scale: Tensor, method: str = "surrogate"
     return (*(part.detach() for part in first), *torch.autograd.grad(first[0].sum() + first[1].sum(), (loc, scale)))
 
 
+@compiles
 @pytest.mark.filterwarnings("ignore")  # torch's compiler warns about torch
 def test_transformed_compiled_and_exported() -> None:
     loc, scale = drawn(6, 40)

@@ -120,7 +120,7 @@ def test_in_place_of_an_option(option: str) -> None:
     for name, (value, _) in odd().items():
         if name == "None" and option.startswith(("table", "out")):
             continue  # the default
-        if isinstance(value, bool | np.bool_ | int) and option == "refine":
+        if isinstance(value, (bool, np.bool_, int)) and option == "refine":
             continue
         if name == "backwards" and option == "out of an array":
             continue  # a good buffer

@@ -1,10 +1,13 @@
 """The one loop of the proofs: judge boxes, keep what is settled, quarter the others and judge again."""
 
 from collections.abc import Callable
-from typing import Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from typing import Self  # which Python 3.10 has not
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -14,10 +17,10 @@ Flags = NDArray[np.bool_]
 class Quarterable(Protocol):
     """Equal-length arrays, one entry per box."""
 
-    def take(self, chosen: Flags) -> Self:
+    def take(self, chosen: Flags) -> "Self":
         """The chosen boxes."""
 
-    def quarters(self) -> Self:
+    def quarters(self) -> "Self":
         """The four quarters of each box, all first quarters first."""
 
 

@@ -7,7 +7,7 @@ from tanhlut.compute import mlp
 from tanhlut.compute.grid import Grid
 from tanhlut.compute.mlp import Layers
 from tanhlut.formula import tensors
-from tanhlut.methods import COMPILED, REFINED, STEPS, Method
+from tanhlut.methods import COMPILED, STEPPED, STEPS, Method
 
 # What a method computes from: a table, a network, or nothing but the equation.
 Source = Grid | Layers | None
@@ -23,7 +23,7 @@ def evaluate(loc: Tensor, scale: Tensor, method: Method, source: Source) -> Tens
         y = _exact(m, s, delta)
     else:
         y = source.interpolate(m, delta)
-    if method in REFINED.values():
+    if method in STEPPED:
         y = _stepped(y, m, s, delta, "refined")
     if isinstance(source, Grid) and not source.bounds.whole_plane:
         y = torch.where(source.bounds.contain(loc, scale).reshape(-1), y, _exact(m, s, delta))

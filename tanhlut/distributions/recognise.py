@@ -136,7 +136,7 @@ def _map_by_values(transform: Transform, loc: Tensor) -> tuple[Any, Any, Any]:
 
 def _unwrap(distribution: Distribution) -> tuple[Distribution, list[Transform]]:
     transforms: list[Transform] = []
-    while isinstance(distribution, Independent | TransformedDistribution):
+    while isinstance(distribution, (Independent, TransformedDistribution)):
         if isinstance(distribution, TransformedDistribution):
             transforms = [part for transform in distribution.transforms for part in _parts(transform)] + transforms
         distribution = distribution.base_dist

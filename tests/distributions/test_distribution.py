@@ -8,6 +8,7 @@ import torch
 
 from tanhlut import TanhNormal, mode
 from tanhlut.distributions import quadrature as moments
+from torch_versions import compiles_distributions
 
 mpmath.mp.prec = 100
 
@@ -205,6 +206,7 @@ def test_kl_divergence() -> None:
         torch.distributions.kl_divergence(p, TanhNormal(0.0, 1.0))
 
 
+@compiles_distributions
 def test_compiled_and_mapped() -> None:
     def everything(loc: torch.Tensor, scale: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, ...]:
         d = TanhNormal(loc, scale, -2.0, 3.0, validate_args=False)

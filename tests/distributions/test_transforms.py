@@ -13,6 +13,7 @@ from torch.func import grad, vmap
 from oracle import REFERENCE
 from tanhlut import ModeLookup, ModeTable, TanhNormal, mode, pre_tanh_mode
 from tanhlut.methods import METHODS, Method
+from torch_versions import compiles
 
 mpmath.mp.prec = 200
 
@@ -99,6 +100,7 @@ def test_vmap_over_samples_draws_for_each() -> None:
     assert torch.equal(same, same[:1].expand(4, -1, -1))
 
 
+@compiles
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's compiler warns about torch
 @pytest.mark.parametrize(
     ("method", "backend"), [*((method, "aot_eager") for method in METHODS), ("refined", "inductor")]
@@ -118,6 +120,7 @@ def test_compile_whole_graph(method: Method, backend: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@compiles
 def test_compile_with_dynamic_numbers() -> None:
     """dynamic=True makes Python numbers symbolic too."""
     torch._dynamo.reset()
@@ -138,6 +141,7 @@ class Policy(torch.nn.Module):
         return self.mode(loc, log_scale.exp(), -2.0, 2.0)  # type: ignore[no-any-return]
 
 
+@compiles
 @pytest.mark.parametrize("method", METHODS)
 def test_export_with_a_dynamic_batch(method: Method) -> None:
     policy = Policy(method)

@@ -1,0 +1,1 @@
+"""What scripts/test_versions is made of."""
