@@ -113,14 +113,22 @@ def _parser() -> Parser:
 
     export = commands.add_parser(
         "export",
-        help="write a method as a self-contained graph or C header",
+        help="write a method, and moments, as a self-contained graph or C header",
         description="Write a method, with its table or network inside, as an ONNX graph of standard operators: float32 "
         "loc and scale of any length in, the mode on (−1, 1) out; or as a header for C99 and C++, with the bits of the "
-        "cpu backend in float32 (docs/controller.md).",
+        "cpu backend in float32 (docs/controller.md). The mean and other moments likewise, alone or beside the mode.",
     )
     export.add_argument("file", type=Path, metavar="FILE")
     export.add_argument("--format", choices=[*EXPORTS], default="onnx", help="what to write (default: onnx)")
     export.add_argument("--method", choices=METHODS, help="the method to write (default: refined; exact for c)")
+    export.add_argument(
+        "--quantity",
+        type=lambda words: tuple(dict.fromkeys(words.split(","))),
+        default=("mode",),
+        metavar="Q[,Q]",
+        help=f"what it answers: {', '.join(onnx_graph.QUANTITIES)}; for c {' and '.join(c_header.QUANTITIES)} "
+        "(default: mode)",
+    )
     export.add_argument("-o", "--output", type=Path, metavar="OUT", help="the file to write (default for c: tanhlut.h)")
     export.set_defaults(run=_export)
     return parser
@@ -250,11 +258,12 @@ def _export(options: argparse.Namespace) -> int:
     table = ModeTable.load(options.file)
     with interrupts.ending_the_process():
         if options.format == "c":
-            data = c_header.header(table, method, options.command_line)
+            data = c_header.header(table, method, options.command_line, options.quantity)
         else:
-            data = onnx_graph.model(table, method)
+            data = onnx_graph.model(table, method, options.quantity)
     store.write(target, data)
-    say(f"wrote {plain(output)}: method {method!r}, {len(data):,} bytes")
+    what = ", ".join(f"{name}, method {method!r}" if name == "mode" else name for name in options.quantity)
+    say(f"wrote {plain(output)}: {what}, {len(data):,} bytes")
     return 0
 
 

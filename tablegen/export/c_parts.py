@@ -1,18 +1,25 @@
 """The parts of the header that are C by hand: what the text's operations are, and what is said once around them."""
 
-TITLE = "tanhlut.h: the mode of tanh(Normal(loc, scale^2)), in constant time."
+TITLE = "tanhlut.h: the %s of tanh(Normal(loc, scale^2)), in constant time."
 
 PROVEN = (
-    "|answer - mode| <= %.3g on (-1, 1), for every float loc and every float scale > 0, in binary32 arithmetic that "
+    "%s on (-1, 1), for every float loc and every float scale > 0, in binary32 arithmetic that "
     "rounds to nearest, keeps subnormals, fuses what is written fma and nothing else: where tanhlut_selftest() is 0. "
     "On [low, high] it is that times (high - low)/2, and the rounding of the result."
 )
 
-GIVES = (
-    "tanhlut_mode(loc, scale), tanhlut_mode_bounded(loc, scale, low, high), tanhlut_mode_array(loc, scale, out, n), "
-    "tanhlut_selftest(). NaN where an argument is NaN or scale < 0, and unless low < high, both finite; loc = +-0 "
-    "picks the side by its sign bit; mode(-loc) = -mode(loc). No heap, no state, no libm."
+CALLS = (
+    "tanhlut_%(name)s(loc, scale), tanhlut_%(name)s_bounded(loc, scale, low, high), "
+    "tanhlut_%(name)s_array(loc, scale, out, n), "
 )
+GIVES = (
+    "tanhlut_selftest(). NaN where an argument is NaN or scale < 0, and unless low < high, both finite; %s. "
+    "No heap, no state, no libm."
+)
+SIDES = {
+    "mode": "loc = +-0 picks the side by its sign bit; mode(-loc) = -mode(loc)",
+    "mean": "mean(-loc) = -mean(loc)",
+}
 
 MACROS = (
     "TANHLUT_BRANCHING: faster, but how many instructions run depends on the data. TANHLUT_API: static inline unless "
@@ -179,12 +186,12 @@ static inline float tanhlut_floor(float x)
 }
 """
 
-ARRAY = r"""/* out[i] = the mode of loc[i], scale[i], for i < n; out may be loc or scale itself. */
-TANHLUT_API void tanhlut_mode_array(const float *loc, const float *scale, float *out, size_t n)
+ARRAY = r"""/* out[i] = the %(name)s of loc[i], scale[i], for i < n; out may be loc or scale itself. */
+TANHLUT_API void tanhlut_%(name)s_array(const float *loc, const float *scale, float *out, size_t n)
 {
     size_t i;
     for (i = 0; i < n; ++i)
-        out[i] = tanhlut_mode(loc[i], scale[i]);
+        out[i] = tanhlut_%(name)s(loc[i], scale[i]);
 }
 """
 
@@ -212,30 +219,29 @@ static inline uint32_t tanhlut_summed(uint32_t sum, uint32_t word)
    that a product fused with a sum, or flushed subnormals, show themselves; the sums are over all numbers above. */
 TANHLUT_API int tanhlut_selftest(void)
 {
-    /* loc, scale, start, mode, mode on [%(low)s, %(high)s] */
-    static const uint32_t rows[%(count)d][5] = {
+    /* loc, scale, %(asked)s on [%(low)s, %(high)s] */
+    static const uint32_t rows[%(count)d][%(width)d] = {
 %(rows)s
     };
     static const float numbers[] = {
 %(numbers)s
     };
-    static const int32_t counts[] = {
-%(counts)s
-    };
-    int wrong = 0;
+%(counts)s    int wrong = 0;
     uint32_t sum;
     size_t i;
     for (i = 0; i < %(count)d; ++i) {
         const volatile uint32_t asked[2] = {rows[i][0], rows[i][1]}; /* so that nothing is computed when compiling */
         const float loc = tanhlut_from_bits((int32_t)asked[0]), scale = tanhlut_from_bits((int32_t)asked[1]);
-#if !defined(TANHLUT_NO_FMA)
-        wrong += tanhlut_unlike(tanhlut_start(loc, scale), rows[i][2]);
-#endif
-        wrong += tanhlut_unlike(tanhlut_mode(loc, scale), rows[i][3]);
-        wrong += tanhlut_unlike(tanhlut_mode_bounded(loc, scale, %(low)s, %(high)s), rows[i][4]);
-    }
+%(checks)s    }
 %(sums)s    return wrong;
 }
+"""
+
+CHECK = "        wrong += tanhlut_unlike(tanhlut_%s(loc, scale%s), rows[i][%d]);\n"
+WITH_FMA = "#if !defined(TANHLUT_NO_FMA)\n%s#endif\n"
+COUNTS = """    static const int32_t counts[] = {
+%s
+    };
 """
 
 SUM = """    for (sum = 0u, i = 0; i < %(size)d; ++i)

@@ -89,6 +89,14 @@ class Value:
     def __ge__(self, other: Any) -> "Value":
         return self._compared(">=", other)
 
+    def __eq__(self, other: Any) -> "Value":  # type: ignore[override]
+        return self._compared("==", other)
+
+    def __ne__(self, other: Any) -> "Value":  # type: ignore[override]
+        return self._compared("!=", other)
+
+    __hash__ = object.__hash__
+
     def __and__(self, other: Any) -> "Value":
         return Value(self.kind, "{} & {}", self, other)
 

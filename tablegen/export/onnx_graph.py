@@ -1,4 +1,4 @@
-"""A method as a self-contained ONNX graph: standard operators, table or network inside, any number of elements.
+"""A method, and moments, as a self-contained ONNX graph: standard operators, tables inside, any number of elements.
 
 torch traces the plain torch formulation (`tanhlut.compute.eager`), so the graph is that formulation and no second one.
 It uses no operator that ONNX lacks, such as copysign: see `formula.tensors.signed`.
@@ -7,47 +7,80 @@ It uses no operator that ONNX lacks, such as copysign: see `formula.tensors.sign
 import json
 import logging
 import warnings
+from collections.abc import Collection
 
 import torch
+from torch import Tensor
 
+import tanhlut
 from tanhlut import ModeLookup, ModeTable
+from tanhlut.arrays import check_choice
 from tanhlut.errors import require
+from tanhlut.file.moments import missing
 from tanhlut.methods import NETWORK_METHODS, Method
 
-INPUTS, OUTPUT = ("loc", "scale"), "mode"
+INPUTS, QUANTITIES = ("loc", "scale"), ("mode", "mean", "variance", "stddev", "entropy")
 
 
-def model(table: ModeTable, method: Method) -> bytes:
-    """The bytes of an ONNX model: float32 `loc` and `scale`, both (n,), to float32 `mode`, (n,), on (−1, 1).
+class Answers(torch.nn.Module):
+    """Several quantities of (loc, scale), in the order in which they are named."""
 
-    Its metadata carry the method, the digest of table or network, and the proven bound of the float32 arithmetic of
-    torch, which another runtime shares as far as it computes the same operations in float32.
+    def __init__(self, table: ModeTable, method: Method, quantities: Collection[str]) -> None:
+        super().__init__()
+        self.table, self.quantities = table, tuple(quantities)
+        self.lookup = ModeLookup(table, method) if "mode" in quantities else None
+
+    def forward(self, loc: Tensor, scale: Tensor) -> tuple[Tensor, ...]:
+        """Of tensors (n,), each (n,)."""
+        return tuple(
+            getattr(tanhlut, name)(loc, scale, table=self.table) if self.lookup is None or name != "mode"
+            else self.lookup(loc, scale)
+            for name in self.quantities
+        )  # fmt: skip
+
+
+def model(table: ModeTable, method: Method, quantities: Collection[str] = ("mode",)) -> bytes:
+    """The bytes of an ONNX model: float32 `loc` and `scale`, both (n,), to outputs named as `quantities`, float32 (n,),
+    on (−1, 1).
+
+    Its metadata carry the digest of table, network or moments, and of the mode the method and the proven bound of the
+    float32 arithmetic of torch, which another runtime shares as far as it computes the same operations in float32;
+    likewise those of mean and entropy, the latter relative to 1 + |entropy|.
 
     Raises:
         MissingExtraError: onnx or onnxscript is not installed.
-        ValueError: the method needs a network that the table does not hold.
+        ValueError: the method needs a network that the table does not hold, or a quantity moments; another quantity.
     """
+    for name in quantities:
+        check_choice("quantity", name, QUANTITIES)
+    known: dict[str, object] = {}
+    if "mode" in quantities:
+        known |= {"method": method, "digest": _digest(table, method), "bound": _bound(table, method)}
+    if {*quantities} - {"mode"}:
+        if table.moments is None:
+            raise missing()
+        known["moments.digest"] = table.moments.digest
+        named = [name for name in ("mean", "entropy") if name in quantities]
+        known |= {f"{name}.bound": table.moments.metadata[f"{name}_bound"] for name in named}
     onnx = require("onnx", "onnx")
     require("onnxscript", "onnx")
-    lookup = ModeLookup(table, method).eval()
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it misses torchvision
     example = (torch.linspace(-1.0, 1.0, 5), torch.linspace(0.1, 1.0, 5))
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # of torch about torch
         program = torch.onnx.export(
-            lookup,
+            Answers(table, method, quantities).eval(),
             example,
             dynamo=True,
             dynamic_shapes=({0: torch.export.Dim("n")},) * 2,
             input_names=INPUTS,
-            output_names=[OUTPUT],
+            output_names=[*quantities],
             verbose=False,
         )
     assert program is not None
     proto = program.model_proto
     for item in (*proto.graph.node, *proto.graph.value_info, *proto.graph.input, *proto.graph.output):
         del item.metadata_props[:]  # where in torch each came from: nine tenths of a small graph
-    known = {"method": method, "digest": _digest(table, method), "bound": _bound(table, method)}
     onnx.helper.set_model_props(proto, {f"tanhlut.{name}": json.dumps(value) for name, value in known.items()})
     onnx.checker.check_model(proto, full_check=True)
     return bytes(proto.SerializeToString(deterministic=True))

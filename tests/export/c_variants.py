@@ -17,25 +17,32 @@ from tanhlut import ModeTable
 
 FLOAT = re.compile(r"(?<![\w.])\d+\.\d+(e[+-]\d+)?(?=f)")
 DEFINED = re.compile(r"(?<=^#define )(TANHLUT_\w+) \(?(-?[\w.+-]+?)\)?$", re.M)
-# What is only compared or clipped with is no coefficient: zero, the largest float, and the 1 that a step is clipped to.
+# What is only compared or clipped with is no coefficient: zero, the largest float, the 1 that a step or a mean is
+# clipped to, and that of an infinite loc, which is clipped to a bound.
 IDLE = {"0.0", "3.4028235e+38"}
-CLIP = re.compile(r"= tanhlut_at_most\(.*, (1\.0)f\);")
+CLIP = re.compile(r"(?:tanhlut_at_most\(.*, |\(0x7F800000\), )(1\.0)f(?:\), 0\.0f|, part\w*)?\);$", re.M)
+# Neither the numbers of a table, of which there are too many, nor what stands in for fma.
+APART = re.compile(r"^static const .*?^};|^#if defined\(TANHLUT_NO_FMA\).*?^#else", re.M | re.S)
+EXACT = c_header.Contents("exact")
 
 
 def numbers(header: str) -> Iterator[tuple[str, str]]:
     """(which, header) for every number of the formulas moved: named ones to the floats or integers beside them, those
     that stand in a formula in their last digit."""
-    begin, end = header.index("#define TANHLUT_THIRD"), header.index("/* out[i] = ")
+    begin, end = header.index("tanhlut_absolute(float x)"), header.index("/* out[i] = ")
     for found in DEFINED.finditer(header, begin, end):
         for towards in (-np.inf, np.inf):
             yield f"{found[1]} towards {towards}", replaced(header, found, 2, beside(found[2], towards))
-    without = header.index("#if defined(TANHLUT_NO_FMA)", begin), header.index("#else", begin)
     clips = {clip.start(1) for clip in CLIP.finditer(header)}
-    for found in FLOAT.finditer(header, header.index("#endif", begin), end):
-        if found[0] not in IDLE and found.start() not in clips and not without[0] < found.start() < without[1]:
+    apart = [part.span() for part in APART.finditer(header)]
+    for found in FLOAT.finditer(header, header.index("static", begin), end):
+        place = found.start()
+        if found[0] in IDLE or place in clips or any(first <= place < last for first, last in apart):
+            continue
+        if header[header.rfind("\n", 0, place) + 1] != "#":
             assert "e" not in found[0]
             last = str((int(found[0][-1]) + 1) % 10)
-            yield f"{found[0]} at {found.start()}", replaced(header, found, 0, found[0][:-1] + last)
+            yield f"{found[0]} at {place}", replaced(header, found, 0, found[0][:-1] + last)
 
 
 def beside(digits: str, towards: float) -> str:
@@ -49,11 +56,11 @@ def replaced(header: str, found: re.Match[str], group: int, digits: str) -> str:
     return header[: found.start(group)] + digits + header[found.end(group) :]
 
 
-def fused(header: str) -> Iterator[tuple[str, str]]:
+def fused(header: str, contents: c_header.Contents = EXACT) -> Iterator[tuple[str, str]]:
     """(which, header) for every product fused with the sum that it goes into, as a compiler would."""
-    printer = c_header.printed("exact", None)
+    printer = c_header.printed(contents)
     for name, recorded in printer.recorded.items():
-        for value in recorded.values() if name != "mode_bounded" else ():  # whose products are halves: exact
+        for value in recorded.values() if not name.endswith("_bounded") else ():  # whose products are halves: exact
             for side in range(2):
                 if value.form not in ("{} + {}", "{} - {}") or value.operands[side].form != "{} * {}":
                     continue
