@@ -5,6 +5,7 @@ of inference mode. So all that is kept is made by `apart`. And nothing large is 
 has Python's own `max` and `min` replaced meanwhile, which numba does not survive.
 """
 
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -43,6 +44,11 @@ def pre_dispatched() -> bool:
 def jit_traced() -> bool:
     """Whether torch.jit is recording, which knows no derivatives but those of operations."""
     return not torch.compiler.is_dynamo_compiling() and _get_tracing_state() is not None
+
+
+def onnx_traced() -> bool:
+    """Whether a graph for ONNX is being made, which needs torch.onnx; it is large, so it is not imported to ask."""
+    return not torch.compiler.is_dynamo_compiling() and "torch.onnx" in sys.modules and torch.onnx.is_in_onnx_export()
 
 
 def transformed() -> bool:

@@ -4,14 +4,17 @@ The nodes are those of the file; the index is found by bisection, so any increas
 from the nodes themselves, never from a formula that they are supposed to follow.
 """
 
+import math
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import pad
 
 from tanhlut.file.axes import Bounds, delta_nodes
+from tanhlut.tracing import onnx_traced
 
 if TYPE_CHECKING:
     from tanhlut.file.table import ModeTable
@@ -35,8 +38,20 @@ class Axis(NamedTuple):
     def locate(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(cell index, weight in [0, 1] of the cell's upper node) of 1-d x; clamped to the ends; NaN weighs NaN."""
         x = torch.minimum(torch.maximum(x, self.origin.select(0, 0)), self.end)
-        cell = torch.bucketize(x, self.splits, right=True)
+        cell = counted(x, self.splits) if onnx_traced() else torch.bucketize(x, self.splits, right=True)
         return cell, (x - self.origin.index_select(0, cell)) * self.per_width.index_select(0, cell)
+
+
+def counted(x: Tensor, splits: Tensor) -> Tensor:
+    """`torch.bucketize(x, splits, right=True)` of finite splits in operations that ONNX has.
+
+    The splits in rows of some √n: the rows that lie wholly at or below x are counted, then what of the next one does.
+    """
+    width = math.isqrt(len(splits)) + 1
+    rows = pad(splits, (0, width * width - len(splits)), value=math.inf).reshape(width, width)
+    x = x.unsqueeze(1)
+    row = (rows[:, -1] <= x).sum(1)
+    return row * width + (rows.index_select(0, row) <= x).sum(1)
 
 
 class Grid(NamedTuple):

@@ -12,10 +12,12 @@ import pytest
 import torch
 
 import points
+import tanhlut
 from oracle import REFERENCE
 from tablegen.__main__ import main
 from tablegen.export import onnx_graph
-from tanhlut import ModeLookup, ModeTable, mode
+from tanhlut import ModeLookup, ModeTable, TanhNormal, mode
+from tanhlut.distributions import quadrature
 from tanhlut.methods import METHODS, Method
 
 onnx = pytest.importorskip("onnx")
@@ -73,9 +75,13 @@ def test_a_narrow_table_falls_back_in_the_graph_too(narrow: ModeTable) -> None:
     assert np.abs(found[1:] - mode(loc[1:], scale[1:], method="exact")).max() <= 1e-6
 
 
+NODES = {"bilinear": 75, "refined": 129, "exact": 156, "mlp": 163, "mlp_refined": 214}  # of torch 2.13's exporter
+
+
 @pytest.mark.parametrize("method", METHODS)
-def test_the_graph_is_standard_and_says_what_it_is(method: Method) -> None:
+def test_the_graph_is_small_and_standard_and_says_what_it_is(method: Method) -> None:
     proto = onnx.load_from_string(onnx_graph.model(ModeTable.default(), method))
+    assert len(proto.graph.node) <= NODES[method] + 4
     assert {node.domain for node in proto.graph.node} == {""}
     assert not proto.functions
     known = {item.key: item.value for item in proto.metadata_props}
@@ -102,6 +108,70 @@ def test_a_table_without_a_network_writes_nothing(
     assert main(["export", str(coarse_file), "--method", "mlp", "-o", str(target)]) == 2
     assert "tablegen distill" in capsys.readouterr().err
     assert not target.exists()
+
+
+def test_quantities_together(tmp_path: Path) -> None:
+    """One graph of three outputs, beside torch and, within the proven bounds, the truth."""
+    target, names = tmp_path / "all.onnx", ("mode", "mean", "entropy")
+    assert main(["export", str(DEFAULT), "--method", "exact", "--quantity", ",".join(names), "-o", str(target)]) == 0
+    run = onnxruntime.InferenceSession(str(target))
+    assert [output.name for output in run.get_outputs()] == [*names]
+    known = run.get_modelmeta().custom_metadata_map
+    loc, scale = (part.astype(np.float32) for part in points.uniform(20_000, seed=4))
+    wide_loc, wide_scale = (torch.from_numpy(part.astype(np.float64)) for part in (loc, scale))
+    found = dict(zip(names, run.run(None, {"loc": loc, "scale": scale}), strict=True))
+    truth = {name: getattr(quadrature, name)(wide_loc, wide_scale).numpy() for name in ("mean", "entropy")}
+    for name in names:
+        unit = 1.0 + np.abs(truth["entropy"]) if name == "entropy" else 1.0  # in which its bound is
+        assert (np.abs(found[name] - getattr(tanhlut, name)(loc, scale)) / unit).max() <= 1e-6
+        if name in truth:
+            assert (np.abs(found[name] - truth[name]) / unit).max() <= float(known[f"tanhlut.{name}.bound"])
+
+
+def test_moments_alone_at_the_edges() -> None:
+    names = ("mean", "stddev", "variance", "entropy")
+    run = onnxruntime.InferenceSession(onnx_graph.model(ModeTable.default(), "refined", names))
+    loc = np.array([0, -0.0, 1, -1, INF, -INF, 1, 1, NAN, 1, 1, -2, 3e30, 1, 1e-40], np.float32)
+    scale = np.array([0.5, 0.5, 0, 0, 1, 1, INF, 3e38, 1, NAN, -1, 1e-20, 1e30, 1e20, 1.0], np.float32)
+    for name, found in zip(names, run.run(None, {"loc": loc, "scale": scale}), strict=True):
+        expected = getattr(tanhlut, name)(loc, scale, backend="eager")
+        np.testing.assert_allclose(found, expected, rtol=2e-6, atol=1e-6)
+        if name == "mean":
+            np.testing.assert_array_equal(np.signbit(found[:8]), np.signbit(loc[:8]))
+
+
+def test_a_table_without_moments_has_only_the_mode(coarse: ModeTable) -> None:
+    with pytest.raises(ValueError, match="holds no moments"):
+        onnx_graph.model(coarse, "exact", ("mode", "mean"))
+
+
+class Statistics(torch.nn.Module):
+    """What a policy may want of its distribution."""
+
+    def forward(self, loc: torch.Tensor, scale: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        policy = TanhNormal(loc, scale, -2.0, 2.0)
+        return policy.mode, policy.mean, policy.entropy()
+
+
+def test_a_distribution_in_one_graph() -> None:
+    """torch.onnx.export of TanhNormal's mode, mean and entropy."""
+    batch = torch.export.Dim("batch")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            Statistics(),
+            (torch.randn(5, 3), torch.rand(5, 3) + 0.1),
+            dynamo=True,
+            dynamic_shapes=({0: batch}, {0: batch}),
+            input_names=["loc", "scale"],
+            verbose=False,
+        )
+    assert program is not None
+    run = onnxruntime.InferenceSession(program.model_proto.SerializeToString())
+    loc, scale = torch.randn(4001, 3) * 1.5, torch.rand(4001, 3) * 2 + 0.01
+    found = run.run(None, {"loc": loc.numpy(), "scale": scale.numpy()})
+    for got, expected in zip(found, Statistics()(loc, scale), strict=True):
+        np.testing.assert_allclose(got, expected.numpy(), rtol=1e-6, atol=1e-6)
 
 
 class Policy(torch.nn.Module):
