@@ -14,19 +14,23 @@ HERE = Path(__file__).parent
 SECONDS = 900
 
 
-def attempt(target: Target, folder: Path, count: int, expected: NDArray[np.uint32]) -> dict[str, Any]:
+def attempt(
+    target: Target, folder: Path, count: int, expected: NDArray[np.uint32], asked: str = "mode"
+) -> dict[str, Any]:
     """What became of a target: `outcome` is "equal", "refused" (its self-test says so), "different", "failed", or
     "compiled" where nothing runs it here.
 
     Args:
         folder: where tanhlut.h is, and where the program goes.
         expected: `points.sums` of at least `count` points.
+        asked: "mode" or "mean".
     """
     count -= count % points.BLOCK
     program = folder / "program"
     runs = not target.missing_runner()
     libraries = ["-lgcc"] if target.bare else ["-lm"] if "-DTANHLUT_LIBM_FMA" in target.flags else []
-    command = [target.compiler, *target.flags, f"-I{folder}", f"-DCOUNT={count}u", "check.c", "-o", str(program)]
+    command = [target.compiler, *target.flags, f"-I{folder}", f"-DCOUNT={count}u", f"-DASKED={asked}"]
+    command += ["check.c", "-o", str(program)]
     command += libraries if runs or target.bare else ["-c"]  # no need for a library where nothing will run
     built = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False)
     if built.returncode:

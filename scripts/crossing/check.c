@@ -1,32 +1,14 @@
-/* The header's answers on COUNT points that it makes itself, as a sum for every thousand: crossing/points.py makes the
+/* The header's answers (ASKED: mode or mean) on COUNT points that it makes itself, as a sum for every thousand: crossing/points.py makes the
  * same points and sums. Prints "selftest" and its result, then a line for each thousand. Hosted, or bare (-DBARE) on a
  * Cortex-M under an emulator that does semihosting. */
-#include "tanhlut.h"
+#include "asked.h"
 
 #ifdef BARE
-extern uint32_t stack_top;
-void reset(void);
-int main(void);
-__attribute__((section(".vectors"), used)) void *const vectors[] = {&stack_top, (void *)reset, (void *)reset,
-                                                                    (void *)reset};
-static int ask(int operation, const void *argument)
-{
-    register int r0 __asm__("r0") = operation;
-    register const void *r1 __asm__("r1") = argument;
-    __asm__ volatile("bkpt 0xab" : "+r"(r0) : "r"(r1) : "memory");
-    return r0;
-}
-static void put(const char *text) { ask(4, text); }
-__attribute__((naked)) void reset(void)
-{
-#ifdef __ARM_FP
-    __asm__ volatile("ldr r0, =0xE000ED88\n ldr r1, [r0]\n orr r1, r1, #0xF00000\n str r1, [r0]\n dsb\n isb\n");
-#endif
-    __asm__ volatile("bl main\n b .\n");
-}
+#include "bare.h"
 #else
 #include <stdio.h>
 static void put(const char *text) { fputs(text, stdout); }
+static void leave(void) {}
 #endif
 
 #ifndef COUNT
@@ -95,9 +77,9 @@ int main(void)
     for (i = 0u; i < COUNT; ++i) {
         float loc, scale, out;
         point(i, &loc, &scale);
-        tanhlut_mode_array(&loc, &scale, &out, 1);
-        sum += summed(i, tanhlut_mode(loc, scale));
-        bounded += summed(i, tanhlut_mode_bounded(loc, scale, -0.3f, 2.1f));
+        FUNCTION(_array)(&loc, &scale, &out, 1);
+        sum += summed(i, FUNCTION()(loc, scale));
+        bounded += summed(i, FUNCTION(_bounded)(loc, scale, -0.3f, 2.1f));
         array += summed(i, out);
         if ((i + 1u) % 1000u == 0u) {
             put_word(sum);
@@ -107,8 +89,6 @@ int main(void)
             sum = bounded = array = 0u;
         }
     }
-#ifdef BARE
-    ask(0x18, (const void *)0x20026);
-#endif
+    leave();
     return 0;
 }

@@ -1,6 +1,6 @@
 /* Nanoseconds an element beside tanhf, and a call to count the instructions of. */
 #define _POSIX_C_SOURCE 199309L
-#include "tanhlut.h"
+#include "asked.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@ static float loc[COUNT], scale[COUNT], out[COUNT];
 volatile float kept;
 
 float lone(float m, float s);
-__attribute__((noinline)) float lone(float m, float s) { return tanhlut_mode(m, s); }
+__attribute__((noinline)) float lone(float m, float s) { return FUNCTION()(m, s); }
 
 static void each_mode(void)
 {
@@ -22,7 +22,7 @@ static void each_mode(void)
     for (i = 0; i < COUNT; ++i)
         out[i] = lone(loc[i], scale[i]);
 }
-static void array_mode(void) { tanhlut_mode_array(loc, scale, out, COUNT); }
+static void array_mode(void) { FUNCTION(_array)(loc, scale, out, COUNT); }
 static void each_tanhf(void)
 {
     int i;

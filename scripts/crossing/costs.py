@@ -6,20 +6,24 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from crossing.targets import SEMIHOSTED
+
 HERE = Path(__file__).parent
 # In every region of the equation, at its seams and edges.
 POINTS = [
     (0.5, 0.5), (0.0, 0.5), (-0.0, 1.0), (1e-30, 0.7), (-1e-6, 0.70710677), (1e-40, 1.0), (0.5, 0.0), (0.2, 1.0),
     (1.2, 0.2), (-3.0, 0.3), (20.0, 2.0), (0.1, 10.0), ("inf", 1.0), ("nan", 1.0), (1.0, -1.0),
 ]  # fmt: skip
-LONE = (
-    '#include "tanhlut.h"\nfloat lone(float a, float b);\nfloat lone(float a, float b) { return tanhlut_mode(a, b); }\n'
-)
+LONE = '#include "asked.h"\nfloat lone(float a, float b);\nfloat lone(float a, float b) { return FUNCTION()(a, b); }\n'
 CORTEX_M4F = (
     "arm-none-eabi-",
     ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16", "-ffreestanding"),
 )
 HERE_ITSELF = ("", ("-mavx2", "-mfma"))
+CALLS, PER_TICK = 1000, 40  # of count.c
+EMULATED = ("qemu-system-arm", "-machine", "mps2-an386", "-icount", "shift=0", *SEMIHOSTED, "-kernel")
 
 
 def nanoseconds(compiler: str, folder: Path, *flags: str) -> dict[str, float]:
@@ -59,12 +63,42 @@ def executed(folder: Path, *flags: str) -> list[int] | None:
     return [min(found), max(found)]
 
 
+def counted(folder: Path, *flags: str) -> list[int] | None:
+    """The same on a Cortex-M4F under an emulator that counts; None without one."""
+    prefix, machine = CORTEX_M4F
+    if shutil.which(f"{prefix}gcc") is None or shutil.which(EMULATED[0]) is None:
+        return None
+    words = np.array([[float(number) for number in point] for point in POINTS], np.float32).view(np.uint32)
+    points = ",".join(f"{{{loc}u,{scale}u}}" for loc, scale in words.tolist())
+    program = str(folder / "count")
+    bare = ("-std=gnu99", "-DBARE", "-nostdlib", "-Tbare.ld", f"-I{folder}", f"-DPOINTS={points}")
+    command = [f"{prefix}gcc", *machine, *bare, "-O2", *flags, "count.c", "-o", program, "-lgcc"]
+    subprocess.run(command, cwd=HERE, check=True)
+    shown = subprocess.check_output([*EMULATED, program], text=True, stdin=subprocess.DEVNULL, timeout=300)
+    rows = [[int(word) for word in line.split()] for line in shown.splitlines()]
+    assert len(rows) == len(POINTS)
+    found = [round((call - nothing) * PER_TICK / CALLS) + 1 for call, nothing in rows]  # nothing itself returns
+    return [min(found), max(found)]
+
+
 def footprint(prefix: str, machine: tuple[str, ...], folder: Path, *flags: str) -> dict[str, Any] | None:
     """Bytes of code and constants, bytes of stack, and, where no jump depends on data, the instructions of a call."""
     if shutil.which(f"{prefix}gcc") is None:
         return None
     (folder / "lone.c").write_text(LONE)
-    command = [f"{prefix}gcc", "-std=c99", *machine, *flags, "-fstack-usage", "-c", "lone.c", "-o", "lone.o"]
+    command = [
+        f"{prefix}gcc",
+        "-std=c99",
+        *machine,
+        *flags,
+        f"-I{HERE}",
+        "-I.",
+        "-fstack-usage",
+        "-c",
+        "lone.c",
+        "-o",
+        "lone.o",
+    ]
     subprocess.run(command, cwd=folder, check=True)
     sections = subprocess.check_output([f"{prefix}size", "-A", "lone.o"], cwd=folder, text=True)
     sizes = {line.split()[0]: int(line.split()[1]) for line in sections.splitlines() if line.startswith(".")}

@@ -1,9 +1,11 @@
-"""The points of check.c and the sums that it must print, from `tanhlut.mode(..., backend="cpu")`."""
+"""The points of check.c and the sums that it must print, from `tanhlut.mode` or `mean`, backend="cpu"."""
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tanhlut import ModeTable, mode
+from tanhlut import ModeTable, mean, mode
 from tanhlut.methods import Method
 
 Words = NDArray[np.uint32]
@@ -40,10 +42,17 @@ def points(count: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     return loc.view(np.float32), scale.view(np.float32)
 
 
-def sums(count: int, method: Method, table: ModeTable | None) -> NDArray[np.uint32]:
-    """(count/1000, 2): for every thousand points those of the mode, and of the mode on [LOW, HIGH]."""
+def sums(count: int, method: Method | None, table: ModeTable | None) -> NDArray[np.uint32]:
+    """(count/1000, 2): for every thousand points those of the mode, and of the mode on [LOW, HIGH]; without a method of
+    the mean."""
     loc, scale = points(count)
-    answers = (mode(loc, scale, *bounds, method=method, table=table, backend="cpu") for bounds in ((), (LOW, HIGH)))
+
+    def answer(*bounds: float) -> Any:
+        if method is None:
+            return mean(loc, scale, *bounds, backend="cpu")
+        return mode(loc, scale, *bounds, method=method, table=table, backend="cpu")
+
+    answers = (answer(), answer(LOW, HIGH))
     return np.stack([_summed(np.asarray(y, np.float32)) for y in answers], 1)
 
 

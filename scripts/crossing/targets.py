@@ -7,6 +7,10 @@ STRICT = ("-Wall", "-Wextra", "-Wconversion", "-pedantic", "-Werror")
 C99 = ("-std=c99", *STRICT)
 CORTEX = ("-mthumb", "-mfloat-abi=hard", "-DBARE", "-nostdlib", "-ffreestanding", "-Tbare.ld")
 
+# What the image says goes to standard output, and nothing else does.
+SEMIHOSTED = ("-display", "none", "-serial", "none", "-monitor", "none", "-chardev", "stdio,id=said")
+SEMIHOSTED += ("-semihosting-config", "enable=on,target=native,chardev=said")
+
 
 class Target(NamedTuple):
     """One build. `runner` is a command to which the program's path is added; empty on this machine itself."""
@@ -64,7 +68,7 @@ def _emulated(name: str, triplet: str, flags: tuple[str, ...], emulator: str) ->
 
 
 def _cortex(name: str, flags: tuple[str, ...], machine: str) -> Target:
-    runner = ("qemu-system-arm", "-machine", machine, "-nographic", "-semihosting", "-kernel")
+    runner = ("qemu-system-arm", "-machine", machine, *SEMIHOSTED, "-kernel")
     flags = ("-std=gnu99", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-O2", *flags, *CORTEX)
     return Target(name, "arm-none-eabi-gcc", flags, "gcc-arm-none-eabi", runner, "qemu-system-arm", share=5)
 
