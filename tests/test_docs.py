@@ -18,9 +18,10 @@ DOCS = Path(__file__).parent.parent / "docs"
     ("page", "needs", "prints"),
     [
         ("torchrl", ["torchrl"], 5),
-        ("sb3", ["stable_baselines3", "onnxscript"], 4),
+        ("sb3", ["stable_baselines3", "onnxscript"], 5),
         ("rsl_rl", ["rsl_rl"], 3),
         ("distributions", ["pyro"], 7),
+        ("deploy", ["onnxruntime", "onnxscript"], 1),
     ],
 )
 def test_a_page(page: str, needs: list[str], prints: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

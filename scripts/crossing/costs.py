@@ -12,7 +12,7 @@ from crossing.targets import SEMIHOSTED
 
 HERE = Path(__file__).parent
 # In every region of the equation, at its seams and edges.
-POINTS = [
+POINTS: list[tuple[float | str, float]] = [
     (0.5, 0.5), (0.0, 0.5), (-0.0, 1.0), (1e-30, 0.7), (-1e-6, 0.70710677), (1e-40, 1.0), (0.5, 0.0), (0.2, 1.0),
     (1.2, 0.2), (-3.0, 0.3), (20.0, 2.0), (0.1, 10.0), ("inf", 1.0), ("nan", 1.0), (1.0, -1.0),
 ]  # fmt: skip

@@ -8,8 +8,10 @@ C99 = ("-std=c99", *STRICT)
 CORTEX = ("-mthumb", "-mfloat-abi=hard", "-DBARE", "-nostdlib", "-ffreestanding", "-Tbare.ld")
 
 # What the image says goes to standard output, and nothing else does.
-SEMIHOSTED = ("-display", "none", "-serial", "none", "-monitor", "none", "-chardev", "stdio,id=said")
-SEMIHOSTED += ("-semihosting-config", "enable=on,target=native,chardev=said")
+SEMIHOSTED = (
+    *("-display", "none", "-serial", "none", "-monitor", "none", "-chardev", "stdio,id=said"),
+    *("-semihosting-config", "enable=on,target=native,chardev=said"),
+)
 
 
 class Target(NamedTuple):

@@ -5,8 +5,6 @@ It uses no operator that ONNX lacks, such as copysign: see `formula.tensors.sign
 """
 
 import json
-import logging
-import warnings
 from collections.abc import Collection
 
 import torch
@@ -17,6 +15,7 @@ from tanhlut import ModeLookup, ModeTable
 from tanhlut.arrays import check_choice
 from tanhlut.errors import require
 from tanhlut.file.moments import missing
+from tanhlut.integrations.deploy import onnx_model
 from tanhlut.methods import NETWORK_METHODS, Method
 
 INPUTS, QUANTITIES = ("loc", "scale"), ("mode", "mean", "variance", "stddev", "entropy")
@@ -62,25 +61,10 @@ def model(table: ModeTable, method: Method, quantities: Collection[str] = ("mode
         known["moments.digest"] = table.moments.digest
         named = [name for name in ("mean", "entropy") if name in quantities]
         known |= {f"{name}.bound": table.moments.metadata[f"{name}_bound"] for name in named}
-    onnx = require("onnx", "onnx")
-    require("onnxscript", "onnx")
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it misses torchvision
     example = (torch.linspace(-1.0, 1.0, 5), torch.linspace(0.1, 1.0, 5))
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # of torch about torch
-        program = torch.onnx.export(
-            Answers(table, method, quantities).eval(),
-            example,
-            dynamo=True,
-            dynamic_shapes=({0: torch.export.Dim("n")},) * 2,
-            input_names=INPUTS,
-            output_names=[*quantities],
-            verbose=False,
-        )
-    assert program is not None
-    proto = program.model_proto
-    for item in (*proto.graph.node, *proto.graph.value_info, *proto.graph.input, *proto.graph.output):
-        del item.metadata_props[:]  # where in torch each came from: nine tenths of a small graph
+    data = onnx_model(Answers(table, method, quantities), *example, inputs=INPUTS, outputs=[*quantities])
+    onnx = require("onnx", "onnx")
+    proto = onnx.load_from_string(data)
     onnx.helper.set_model_props(proto, {f"tanhlut.{name}": json.dumps(value) for name, value in known.items()})
     onnx.checker.check_model(proto, full_check=True)
     return bytes(proto.SerializeToString(deterministic=True))

@@ -1,23 +1,13 @@
 """What a policy does when it is not to explore: the mode, the mean, or tanh(loc), which most libraries take."""
 
-from typing import Any, Literal
-
 import torch
 from torch import Tensor
 
 from tanhlut.affine import to_bounds
-from tanhlut.arrays import check_choice
+from tanhlut.integrations.names import Deterministic
 from tanhlut.lookup import mode
 from tanhlut.methods import Method
 from tanhlut.moments import mean
-
-Deterministic = Literal["mode", "mean", "tanh_loc"]
-CHOICES = ("mode", "mean", "tanh_loc")
-
-
-def check(deterministic: Any) -> None:
-    """TypeError, ValueError unless it is one of the three."""
-    check_choice("deterministic", deterministic, CHOICES)
 
 
 def action(

@@ -12,7 +12,7 @@ from torch.distributions import Normal, kl_divergence
 from tanhlut.distributions import tanh_normal as distribution
 from tanhlut.errors import require
 from tanhlut.integrations import deterministic as choices
-from tanhlut.integrations.deterministic import Deterministic
+from tanhlut.integrations.names import Deterministic, check
 from tanhlut.methods import Method
 from tanhlut.module import ModeLookup
 
@@ -155,5 +155,5 @@ def _set(target: TanhNormal, action_range: tuple[float, float], method: Method, 
     low, high = (float(bound) for bound in action_range)
     if not -torch.inf < low < high < torch.inf:
         raise ValueError(f"action_range = {action_range}: give finite (low, high) with low < high")
-    choices.check(deterministic)
+    check(deterministic)
     target.action_range, target.method, target.deterministic = (low, high), method, deterministic

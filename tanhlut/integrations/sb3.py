@@ -6,6 +6,7 @@ Tested with stable-baselines3 2.9.2.
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.distributions import Normal
@@ -16,7 +17,9 @@ from tanhlut.distributions.likelihood import TANH, log_likelihood, with_mass
 from tanhlut.errors import require
 from tanhlut.formula.equation import pre_tanh
 from tanhlut.integrations import deterministic as choices
-from tanhlut.integrations.deterministic import Deterministic
+from tanhlut.integrations.deploy import Deployed
+from tanhlut.integrations.names import Deterministic, check
+from tanhlut.methods import Method
 
 require("stable_baselines3", "sb3")
 from stable_baselines3.common.distributions import (  # noqa: E402
@@ -24,6 +27,7 @@ from stable_baselines3.common.distributions import (  # noqa: E402
     StateDependentNoiseDistribution,
     TanhBijector,
 )
+from stable_baselines3.common.vec_env import VecNormalize  # noqa: E402
 
 Entropy = Literal["exact", "sampled"]
 Model = TypeVar("Model")
@@ -123,7 +127,7 @@ def use_true_mode(model: Model, *, deterministic: Deterministic = "mode", entrop
         TypeError: the policy has no squashed Gaussian.
         ValueError: `deterministic` or `entropy` is none of those.
     """
-    choices.check(deterministic)
+    check(deterministic)
     check_choice("entropy", entropy, ("exact", "sampled"))
     policy: Any = getattr(model, "policy", model)
     holder = policy.actor if hasattr(getattr(policy, "actor", None), "action_dist") else policy
@@ -139,3 +143,43 @@ def use_true_mode(model: Model, *, deterministic: Deterministic = "mode", entrop
         holder.action_dist.__dict__.update(old.__dict__)
     holder.action_dist.deterministic, holder.action_dist.entropy_by = deterministic, entropy
     return model
+
+
+def deployed(model: Any, *, normalize: VecNormalize | None = None, method: Method = "exact") -> Deployed:
+    """What predict(deterministic=True) of a SAC model does, as one module for `deploy.onnx_model` or torch.export.
+
+    Args:
+        model: a SAC model or one of its kin, after `use_true_mode`, which says whether the mode, the mean or tanh(loc).
+        normalize: the environment's normalisation, which then is inside.
+        method: how the mode is computed; the default takes no table along, and differs from the model's by both bounds
+            at most.
+
+    Returns:
+        A module in eval mode that shares the model's parameters: observations (batch, …) to actions in the units of the
+        action space, (batch, actions).
+
+    Raises:
+        TypeError: the model is no such, or explores by gSDE.
+    """
+    actor: Any = getattr(getattr(model, "policy", None), "actor", None)
+    if not isinstance(getattr(actor, "action_dist", None), TrueModeSquashedGaussian):
+        raise TypeError(f"{type(model).__name__} has no actor with a squashed Gaussian: give use_true_mode(SAC model)")
+    space = model.action_space
+    seen: dict[str, Any] = {}
+    if normalize is not None and normalize.norm_obs:
+        rms: Any = normalize.obs_rms
+        seen = {"shift": rms.mean, "divisor": np.sqrt(rms.var + normalize.epsilon), "clip": normalize.clip_obs}
+    choice = actor.action_dist.deterministic
+    return Deployed(_Parameters(actor), space.low, space.high, choice, method, **seen).eval()
+
+
+class _Parameters(torch.nn.Module):
+    """A SAC actor's (loc, scale)."""
+
+    def __init__(self, actor: Any) -> None:
+        super().__init__()
+        self.actor = actor
+
+    def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
+        loc, log_scale, _ = self.actor.get_action_dist_params(observation)
+        return loc, torch.exp(log_scale)

@@ -14,12 +14,14 @@ from tanhlut.distributions.likelihood import TANH, log_likelihood, straight_thro
 from tanhlut.distributions.squash import wide
 from tanhlut.distributions.tanh_normal import refuse_overflow
 from tanhlut.errors import require
-from tanhlut.integrations import deterministic as choices
-from tanhlut.integrations.deterministic import Deterministic
+from tanhlut.integrations.deploy import Deployed
+from tanhlut.integrations.names import Deterministic, check
 from tanhlut.lookup import mode
 from tanhlut.methods import Method
 
 require("torchrl", "torchrl")
+from tensordict import TensorDict  # noqa: E402
+from tensordict.nn import ProbabilisticTensorDictSequential  # noqa: E402
 from torchrl.modules import TanhNormal as _TanhNormal  # noqa: E402
 
 Entropy = Literal["exact", "sampled"]
@@ -79,7 +81,7 @@ class TanhNormal(_TanhNormal):
         entropy: Entropy = "exact",
         method: Method = "refined",
     ) -> None:
-        choices.check(deterministic)
+        check(deterministic)
         self.deterministic, self.method = deterministic, method
         self._reach = _SAFE if safe_tanh else {}
         refuse_overflow(loc.dtype if isinstance(loc, Tensor) else torch.get_default_dtype(), low=low, high=high)
@@ -154,3 +156,42 @@ class TanhNormal(_TanhNormal):
 def _without_entropy(cls: Any) -> type[TanhNormal]:
     """A subclass whose entropy is torch's, which raises: what TorchRL's losses take for a reason to sample."""
     return type(cls.__name__, (cls,), {"entropy": Distribution.entropy, "__doc__": cls.__doc__})
+
+
+def deployed(actor: ProbabilisticTensorDictSequential, method: Method = "exact", **normalisation: Any) -> Deployed:
+    """What a ProbabilisticActor with `TanhNormal` does under ExplorationType.DETERMINISTIC, as one module for
+    `deploy.onnx_model` or torch.export.
+
+    Args:
+        actor: of one observation (its first in_key).
+        method: how the mode is computed; the default takes no table along, and differs from the actor's by both bounds
+            at most.
+        normalisation: `shift`, `divisor` and `clip` of `deploy.Deployed`: for ObservationNorm with standard_normal,
+            its loc and scale.
+
+    Returns:
+        A module in eval mode that shares the actor's parameters: observations (batch, …) to actions, (batch, actions).
+
+    Raises:
+        TypeError: the actor's distribution is another.
+    """
+    last = actor[-1]
+    if not (isinstance(last.distribution_class, type) and issubclass(last.distribution_class, TanhNormal)):
+        raise TypeError(f"the actor's distribution is {last.distribution_class}: give one with tanhlut's TanhNormal")
+    given = dict(last.distribution_kwargs)
+    low, high = given.get("low", -1.0), given.get("high", 1.0)
+    choice = given.get("deterministic", "mode")
+    return Deployed(_Parameters(actor), low, high, choice, method, **normalisation).eval()
+
+
+class _Parameters(torch.nn.Module):
+    """An actor's (loc, scale), by its own distribution: after tanh_loc and upscale."""
+
+    def __init__(self, actor: Any) -> None:
+        super().__init__()
+        self.actor = actor
+
+    def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
+        data = TensorDict({self.actor.in_keys[0]: observation}, observation.shape[:1])
+        distribution = self.actor.get_dist(data)
+        return distribution.loc, distribution.scale

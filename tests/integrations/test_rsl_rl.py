@@ -11,12 +11,14 @@ import torch
 pytest.importorskip("rsl_rl")
 
 from rsl_rl.env import VecEnv
+from rsl_rl.models import MLPModel
 from rsl_rl.runners import OnPolicyRunner
 from tensordict import TensorDict
 
 from tanhlut import TanhNormal as OurTanhNormal
 from tanhlut import entropy, mean, mode, stddev
 from tanhlut.distributions import quadrature
+from tanhlut.integrations import deploy
 from tanhlut.integrations.rsl_rl import HeteroscedasticTanhNormal, TanhNormal
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch's own about TorchScript
@@ -213,3 +215,28 @@ def test_a_short_ppo_run_and_its_exports(kind: Kind, deterministic: str, tmp_pat
     for k, observation in enumerate(observations["policy"]):
         (exported,) = session.run(None, {"obs": observation[None].numpy()})
         np.testing.assert_allclose(exported[0], action[k].numpy(), rtol=0, atol=1e-5)
+
+
+def test_a_model_with_normalisation_goes_whole() -> None:
+    """rsl_rl's own exporter, the normaliser and the mean inside."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    torch.manual_seed(0)
+    observations = TensorDict({"policy": torch.randn(64, 5) * 3.0 + 1.0}, [64])
+    model = MLPModel(
+        observations,
+        obs_groups={"actor": ["policy"]},
+        obs_set="actor",
+        output_dim=2,
+        hidden_dims=[16],
+        obs_normalization=True,
+        distribution_cfg={"class_name": "tanhlut.integrations.rsl_rl:TanhNormal", "action_range": (-2.0, 1.0)},
+    )
+    model.update_normalization(observations)
+    model.eval()
+    with torch.no_grad():
+        expected = model(observations)
+    data = deploy.onnx_model(model.as_onnx(verbose=False), torch.zeros(2, 5))
+    (action,) = onnxruntime.InferenceSession(data).run(None, {"observation": observations["policy"].numpy()})
+    np.testing.assert_allclose(action, expected.numpy(), rtol=0, atol=1e-6)
+    assert expected.std() > 0.1

@@ -4,6 +4,7 @@ import itertools
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
@@ -12,10 +13,12 @@ pytest.importorskip("stable_baselines3")
 
 from stable_baselines3 import A2C, DDPG, PPO, SAC
 from stable_baselines3.common.distributions import SquashedDiagGaussianDistribution
+from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from tanhlut import TanhNormal, mean, mode, pre_tanh_mode
 from tanhlut.distributions import quadrature
-from tanhlut.integrations.sb3 import TrueModeSquashedGaussian, use_true_mode
+from tanhlut.integrations import deploy
+from tanhlut.integrations.sb3 import TrueModeSquashedGaussian, deployed, use_true_mode
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # gymnasium's and torch's own
 
@@ -254,6 +257,36 @@ def test_their_onnx_recipe(dynamo: bool, tmp_path: Path, monkeypatch: pytest.Mon
         (scaled,) = session.run(None, {"input": observation[None]})
         expected, _ = model.predict(observation[None], deterministic=True)
         np.testing.assert_allclose(model.policy.unscale_action(scaled), expected, rtol=0, atol=2e-5)
+
+
+def test_a_model_goes_whole() -> None:
+    """Normalisation, network, mode and bounds in one graph, which needs neither torch nor SB3."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    environment = VecNormalize(DummyVecEnv([lambda: gymnasium.make("Pendulum-v1")]), clip_obs=1.5)
+    model = use_true_mode(
+        SAC("MlpPolicy", environment, seed=0, device="cpu", learning_starts=8, policy_kwargs={"net_arch": [16]})
+    )
+    model.learn(40)
+    policy = deployed(model, normalize=environment)
+    data = deploy.onnx_model(policy, torch.zeros(2, 3))
+    seen = (np.random.default_rng(1).normal(size=(300, 3)) * [1, 1, 6]).astype(np.float32)
+    expected, _ = model.predict(environment.normalize_obs(seen), deterministic=True)
+    (action,) = onnxruntime.InferenceSession(data).run(None, {"observation": seen})
+    assert (np.abs(environment.normalize_obs(seen)) == 1.5).any()
+    np.testing.assert_allclose(action, expected, rtol=0, atol=2e-6)  # of bounds ±2: 1e-6 of half their width
+    with torch.no_grad():
+        np.testing.assert_allclose(policy(torch.from_numpy(seen)).numpy(), expected, rtol=0, atol=2e-6)
+        use_true_mode(model, deterministic="mean")
+        mean, _ = model.predict(seen, deterministic=True)
+        np.testing.assert_allclose(deployed(model)(torch.from_numpy(seen)).numpy(), mean, rtol=0, atol=2e-6)
+
+
+def test_what_cannot_go_whole() -> None:
+    with pytest.raises(TypeError, match="use_true_mode"):
+        deployed(make(SAC))
+    with pytest.raises(TypeError, match="use_true_mode"):
+        deployed(use_true_mode(make(PPO)))
 
 
 @pytest.mark.parametrize(("kind", "options"), [(DDPG, {}), (PPO, {"use_sde": False, "policy_kwargs": {}})])

@@ -4,6 +4,7 @@ from functools import partial
 from typing import Any
 
 import mpmath
+import numpy as np
 import pytest
 import torch
 
@@ -23,7 +24,8 @@ from torchrl.objectives import ClipPPOLoss, SACLoss
 from oracle import prove
 from tanhlut import entropy, mean, mode, mode_of, solve_mode
 from tanhlut.distributions import quadrature
-from tanhlut.integrations.torchrl import TanhNormal
+from tanhlut.integrations import deploy
+from tanhlut.integrations.torchrl import TanhNormal, deployed
 
 LOC = torch.randn(64, 3, generator=torch.Generator().manual_seed(0))
 SCALE = 2.0 * torch.rand(64, 3, generator=torch.Generator().manual_seed(1)) + 0.01
@@ -426,3 +428,26 @@ def test_cuda_graph(deterministic: Any) -> None:
     out.zero_()
     graph.replay()
     assert torch.equal(out, expected)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"low": torch.tensor([-1.0, -2.0, -3.0]), "high": torch.ones(3), "tanh_loc": True, "deterministic": "mean"}],
+)
+def test_an_actor_goes_whole(options: dict[str, Any]) -> None:
+    """Normalisation, network, mode or mean and bounds in one graph, which needs neither torch nor TorchRL."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    policy = actor(**options)
+    shift, seen = torch.tensor([1.0, 0.0, -1.0, 0.5]), torch.randn(200, 4, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad(), set_exploration_type(ExplorationType.DETERMINISTIC):
+        expected = policy(TensorDict({"observation": (seen - shift) / 2.0}, [200]))["action"].numpy()
+    data = deploy.onnx_model(deployed(policy, shift=shift, divisor=2.0), torch.zeros(2, 4))
+    (action,) = onnxruntime.InferenceSession(data).run(None, {"observation": seen.numpy()})
+    np.testing.assert_allclose(action, expected, rtol=0, atol=2.5e-6)  # of bounds up to 5 apart: 1e-6 of half of that
+    assert expected.std() > 0.1
+
+
+def test_another_distribution_does_not_go() -> None:
+    with pytest.raises(TypeError, match="give one with tanhlut's TanhNormal"):
+        deployed(actor(TheirTanhNormal))
