@@ -72,18 +72,6 @@ def apart(make: Callable[[], T]) -> T:
         return make()
 
 
-class Once:
-    """`once(key, make)`: `make()`, made `apart` once for each key, and kept as long as this is."""
-
-    def __init__(self) -> None:
-        self._made: dict[object, object] = {}
-
-    def __call__(self, key: object, make: Callable[[], object]) -> object:
-        if key not in self._made:
-            self._made[key] = apart(make)
-        return self._made[key]
-
-
 def fake_mode() -> Any:
     """The mode of fake tensors at work, if it takes no real ones beside them; else None.
 

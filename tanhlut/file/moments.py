@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tanhlut.file import schema
 from tanhlut.formula import surrogate
-from tanhlut.tracing import Once
+from tanhlut.once import Once
 
 # No coefficient is larger, so that no partial sum leaves float32's range: arguments lie in [−1, 1].
 LARGEST = 2.0**40

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tanhlut.file import schema
-from tanhlut.tracing import Once
+from tanhlut.once import Once
 
 Floats = NDArray[np.float32]
 

@@ -23,7 +23,8 @@ from tanhlut.file.network import Network
 from tanhlut.file.packed import Packed, pack
 from tanhlut.file.schema import Certificate
 from tanhlut.methods import EXACT_BOUND, NETWORK_METHODS
-from tanhlut.tracing import Once, apart
+from tanhlut.once import Once
+from tanhlut.tracing import apart
 
 DEFAULT = "default.h5"
 
