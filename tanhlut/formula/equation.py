@@ -1,8 +1,8 @@
 """The equation x = loc + s·tanh(x), s = 2·scale², and the conventions around it.
 
 The one place where the mathematics lives. `element` is how kernels solve it, tested against it; here stands, in torch
-operations, what no kernel computes. All functions are element-wise and branch-free, in the dtype of their arguments
-(float32 or float64).
+operations, what no kernel computes, in part by the text `derived`. All functions are element-wise and branch-free, in
+the dtype of their arguments (float32 or float64).
 
 Notation, throughout the package:
 
@@ -27,7 +27,6 @@ import torch
 from torch import Tensor
 
 from tanhlut.formula import tensors
-from tanhlut.formula.excess import excess
 
 
 def residual(x: Tensor, m: Tensor, delta: Tensor) -> tuple[Tensor, Tensor]:
@@ -40,33 +39,15 @@ def residual(x: Tensor, m: Tensor, delta: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def pre_tanh(y: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
-    """x with tanh x = y, the mode: the equation itself, accurate also where tanh saturates."""
-    return loc + 2.0 * scale * scale * y
+    """x with tanh x = y, the mode (`derived.pre_tanh`)."""
+    return tensors.of(y).pre_tanh(y, loc, scale)  # type: ignore[no-any-return]
 
 
 def partials(y: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
-    """(∂y/∂loc, ∂y/∂scale) of the mode from its own value y, by the implicit function theorem (module docstring).
-
-    D is written y² − δ·(1 − y²), which does not cancel on this branch. Saturated elements have derivative 0.
-    """
-    scale = scale.clamp(max=tensors.of(scale).SCALE_SATURATION)
-    slope = (1.0 - y) * (1.0 + y)
-    by_loc = slope / (y * y - excess(scale) * slope)
-    return by_loc, 4.0 * scale * y * by_loc
+    """(∂y/∂loc, ∂y/∂scale) of the mode from its own value y (`derived.partials`)."""
+    return tensors.of(scale).partials(y, scale)  # type: ignore[no-any-return]
 
 
 def is_bimodal(loc: Tensor, scale: Tensor) -> Tensor:
-    """Whether the density has two peaks: s > 1 and m < m_c = s·v − artanh(v), v = √(δ/s), tanh of h's inflection.
-
-    s·v − artanh v = v/(1 − v²) − artanh v = Σ_k v^(2k+1)·2k/(2k+1), summed below v² = 0.05 where the difference
-    cancels (12 terms: 0.05^12 ≈ 2e-16 relative). In float64 whatever the input; NaN gives False.
-    """
-    m, scale = loc.abs().double(), scale.double().clamp(max=1e100)
-    s, delta = 2.0 * scale * scale, excess(scale)
-    v2 = torch.where(delta > 0, delta, 0.0) / s
-    v = torch.sqrt(v2)
-    series = torch.zeros_like(v)
-    for k in range(12, 0, -1):
-        series = v2 * (2.0 * k / (2 * k + 1) + series)
-    limit = torch.where(v2 < 0.05, v * series, s * v - torch.log(torch.sqrt(s) * (1.0 + v)))
-    return (scale > 0) & (delta > 0) & (m < limit)
+    """Whether the density has two peaks (`derived.is_bimodal`); in float64 whatever the input."""
+    return tensors.DOUBLE.is_bimodal(loc.double(), scale.double())  # type: ignore[no-any-return]

@@ -161,6 +161,13 @@ def log_cosh_numerator(data: Any, y: Any, u: Any) -> Any: ...
 def log_cosh_denominator(data: Any, y: Any, u: Any) -> Any: ...
 
 
+# `derived` alone has need of these.
+
+FOUR: Any
+FARTHEST: Any  # the largest scale whose square is taken: beyond it no number |loc| can tell
+
+# Of all the text.
+
 ZERO: Any
 HALF: Any
 ONE: Any

@@ -102,6 +102,8 @@ def _operations(given: Coefficients, double: bool) -> dict[str, Any]:
     side = surrogate.side(double)
     return {
         **numbers(float, given),
+        "FOUR": 4.0,
+        "FARTHEST": 1e100,
         "element": lambda function: function,
         "fma": _fma,
         "divide": _divide,
@@ -128,5 +130,5 @@ def _operations(given: Coefficients, double: bool) -> dict[str, Any]:
     }
 
 
-SINGLE = instantiate("torch_float32", _operations(coefficients.SINGLE, False), *FILES)
-DOUBLE = instantiate("torch_float64", _operations(coefficients.DOUBLE, True), *DOUBLE_FILES)
+SINGLE = instantiate("torch_float32", _operations(coefficients.SINGLE, False), *FILES, "derived")
+DOUBLE = instantiate("torch_float64", _operations(coefficients.DOUBLE, True), *DOUBLE_FILES, "derived")
