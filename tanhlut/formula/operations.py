@@ -161,6 +161,44 @@ def log_cosh_numerator(data: Any, y: Any, u: Any) -> Any: ...
 def log_cosh_denominator(data: Any, y: Any, u: Any) -> Any: ...
 
 
+# `quadrature` alone has need of these: of arrays with a last dimension for the nodes.
+
+
+def total(x: Any) -> Any:
+    """The sum over the nodes."""
+
+
+def alone(x: Any) -> Any:
+    """Without a last dimension of 1."""
+
+
+def exp(x: Any) -> Any: ...
+
+
+def expm1(x: Any) -> Any: ...
+
+
+def log1p(x: Any) -> Any: ...
+
+
+def tanh(x: Any) -> Any: ...
+
+
+def sinh(x: Any) -> Any: ...
+
+
+def erf(x: Any) -> Any: ...
+
+
+def erfc(x: Any) -> Any: ...
+
+
+RULES_MEET: Any
+ROOT_2: Any
+ROOT_2_PI: Any
+ROOT_2_OVER_PI: Any
+ENTROPY_OF_NORMAL: Any
+
 # `derived` alone has need of these.
 
 FOUR: Any

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from tanhlut.formula import coefficients, surrogate
+from tanhlut.formula import coefficients, nodes, surrogate
 from tanhlut.formula.coefficients import Coefficients, numbers
 from tanhlut.formula.excess import excess
 from tanhlut.formula.functions import DOUBLE_FILES, FILES
@@ -102,7 +102,7 @@ def _operations(given: Coefficients, double: bool) -> dict[str, Any]:
     side = surrogate.side(double)
     return {
         **numbers(float, given),
-        "FOUR": 4.0,
+        **nodes.numbers(float),
         "FARTHEST": 1e100,
         "element": lambda function: function,
         "fma": _fma,
@@ -124,11 +124,14 @@ def _operations(given: Coefficients, double: bool) -> dict[str, Any]:
         "logarithm": _logarithm,
         "floor": torch.floor,
         "integer": _integer,
+        "total": lambda x: x.sum(-1),
+        "alone": lambda x: x.squeeze(-1),
+        **{name: getattr(torch, name) for name in ("exp", "expm1", "log1p", "tanh", "sinh", "erf", "erfc")},
         **surrogate.numbers(float, double),
         **surrogate.patches(_fma, side, _row(side)),
         **surrogate.polynomials(_fma, lambda data, k: data.numbers[k]),
     }
 
 
-SINGLE = instantiate("torch_float32", _operations(coefficients.SINGLE, False), *FILES, "derived")
-DOUBLE = instantiate("torch_float64", _operations(coefficients.DOUBLE, True), *DOUBLE_FILES, "derived")
+SINGLE = instantiate("torch_float32", _operations(coefficients.SINGLE, False), *FILES, "derived", "quadrature")
+DOUBLE = instantiate("torch_float64", _operations(coefficients.DOUBLE, True), *DOUBLE_FILES, "derived", "quadrature")
