@@ -7,7 +7,6 @@ TableError that names the file, the field and the remedy.
 import os
 from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -22,11 +21,10 @@ from tanhlut.file.moments import Moments
 from tanhlut.file.network import Network
 from tanhlut.file.packed import Packed, pack
 from tanhlut.file.schema import Certificate
+from tanhlut.file.shipped import shipped
 from tanhlut.methods import EXACT_BOUND, NETWORK_METHODS
 from tanhlut.once import Once
 from tanhlut.tracing import apart
-
-DEFAULT = "default.h5"
 
 
 class ModeTable:
@@ -165,9 +163,7 @@ class ModeTable:
 
 @cache
 def _default() -> ModeTable:
-    here = Path(__file__).parent.parent
-    installed, checkout = here / "data" / DEFAULT, here.parent / "data" / DEFAULT
-    return ModeTable.load(installed if installed.exists() else checkout)
+    return ModeTable.load(shipped())
 
 
 def _checked(found: reader.Contents) -> ModeTable:

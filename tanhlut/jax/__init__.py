@@ -1,4 +1,4 @@
-"""`mode`, `pre_tanh_mode`, `is_bimodal` for JAX arrays, without torch.
+"""`mode`, `pre_tanh_mode`, `is_bimodal`, `mean`, `variance`, `stddev`, `entropy` for JAX arrays, without torch.
 
     >>> import tanhlut.jax
     >>> tanhlut.jax.mode(0.2, 1.0)
@@ -8,6 +8,6 @@ All are element-wise, run under jit, vmap and any other transformation, and have
 backward. The arithmetic is the package's one text (`tanhlut.formula`) in jax.numpy operations.
 """
 
-from tanhlut.jax.public import is_bimodal, mode, pre_tanh_mode
+from tanhlut.jax.public import entropy, is_bimodal, mean, mode, pre_tanh_mode, stddev, variance
 
-__all__ = ["is_bimodal", "mode", "pre_tanh_mode"]
+__all__ = ["entropy", "is_bimodal", "mean", "mode", "pre_tanh_mode", "stddev", "variance"]

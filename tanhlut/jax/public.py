@@ -1,13 +1,15 @@
 """The public functions."""
 
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from tanhlut.jax import modes
+from tanhlut.jax import modes, moments
 from tanhlut.jax.arguments import Array, ArrayLike, check, result_dtype, widened
 from tanhlut.jax.compiler import check_compiler
+from tanhlut.jax.numbers import numbers
 from tanhlut.jax.text import of
 
 LOW, HIGH = -1.0, 1.0
@@ -63,6 +65,40 @@ def is_bimodal(loc: ArrayLike, scale: ArrayLike) -> Array:
     return _is_bimodal(loc, scale)
 
 
+def mean(loc: ArrayLike, scale: ArrayLike, low: ArrayLike = LOW, high: ArrayLike = HIGH) -> Array:
+    """E[Y], within [low, high]; arguments, result and errors are those of `mode`. A bound at loc = ±inf.
+
+    In float32 and half precision by the shipped table's surrogate, in float64 by quadrature over 96 nodes. Derivatives:
+    dM/dloc = E sech² X, dM/dscale = scale·(its derivative by loc), M = E tanh X.
+    """
+    return _moment("mean", loc, scale, low, high)
+
+
+def variance(loc: ArrayLike, scale: ArrayLike, low: ArrayLike = LOW, high: ArrayLike = HIGH) -> Array:
+    """Var[Y], as `mean`. 0 at scale 0 and at loc = ±inf. Its derivatives are those of the surrogate or quadrature."""
+    return _moment("variance", loc, scale, low, high)
+
+
+def stddev(loc: ArrayLike, scale: ArrayLike, low: ArrayLike = LOW, high: ArrayLike = HIGH) -> Array:
+    """√Var[Y], as `variance`. Where scale² has no digits left it still has, in float32."""
+    return _moment("stddev", loc, scale, low, high)
+
+
+def entropy(loc: ArrayLike, scale: ArrayLike, low: ArrayLike = LOW, high: ArrayLike = HIGH) -> Array:
+    """H(Y), the differential entropy in nats, at most log(high − low), as `mean`; −inf at scale 0 and at infinities.
+
+    Derivatives: dH/dloc = −2·E tanh X, dH/dscale = 1/scale − 2·scale·E sech² X.
+    """
+    return _moment("entropy", loc, scale, low, high)
+
+
+def _moment(name: str, loc: ArrayLike, scale: ArrayLike, low: ArrayLike, high: ArrayLike) -> Array:
+    check(loc=loc, scale=scale, low=low, high=high)
+    check_compiler()
+    numbers()  # read apart from whatever JAX is tracing
+    return _computed(name, loc, scale, *_bounds(low, high))
+
+
 def _bounds(low: ArrayLike, high: ArrayLike) -> tuple[Any, Any]:
     """None for −1 and 1, which leave a value as it is."""
     plain = isinstance(low, int | float) and isinstance(high, int | float) and (low, high) == (LOW, HIGH)
@@ -90,6 +126,21 @@ def _is_bimodal(loc: Any, scale: Any) -> Array:
         *widened(loc, scale, wide.dtype)
     )
     return found
+
+
+@partial(jax.jit, static_argnums=0)
+def _computed(name: str, loc: Any, scale: Any, low: Any, high: Any) -> Array:
+    dtype = result_dtype(loc, scale, *(() if low is None else (low, high)))
+    loc, scale = widened(loc, scale, dtype)
+    value: Array = getattr(moments, name)(loc, scale)
+    if name == "mean":
+        value = _to_bounds(value, low, high)
+    elif low is not None:
+        low, high = (jnp.asarray(bound, value.dtype) for bound in (low, high))
+        half, _ = of(value).image(low, high)
+        found = value + jnp.log(half) if name == "entropy" else value * (half if name == "stddev" else half * half)
+        value = jnp.where(low < high, found, jnp.nan)
+    return value.astype(dtype)
 
 
 def _to_bounds(y: Array, low: Any, high: Any) -> Array:

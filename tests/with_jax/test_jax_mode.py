@@ -17,6 +17,7 @@ from tanhlut.methods import COMPILED, EXACT_BOUND, STEPS
 
 jax = pytest.importorskip("jax")
 import jax.numpy as jnp  # noqa: E402
+from jax_checks import check_against_differences, edges  # noqa: E402
 
 import tanhlut.jax as tj  # noqa: E402
 from tanhlut.jax import modes  # noqa: E402
@@ -72,13 +73,6 @@ def test_the_cusp_in_float64() -> None:
     truth = prove(loc[some], scale[some], near[some])
     with jax.enable_x64(True):
         assert np.abs(np.asarray(tj.mode(loc[some], scale[some])) - truth).max() <= 1e-14
-
-
-def edges() -> tuple[Any, Any]:
-    sizes = [0.0, 1e-45, 3e-39, 1e-30, 0.3, 0.70710677, 0.7071068, 1.5, 16.0, 1e19, 3.4e38, INF]
-    signed = np.concatenate([sizes, np.negative(sizes), [NAN]]).astype(np.float32)
-    loc, scale = np.meshgrid(signed, signed, indexing="ij")
-    return loc.ravel(), scale.ravel()
 
 
 @pytest.mark.parametrize("jitted", [True, False])
@@ -148,20 +142,6 @@ def test_gradients_are_the_implicit_function_theorems() -> None:
 @pytest.mark.parametrize("function", [tj.mode, tj.pre_tanh_mode])
 def test_three_orders_against_differences(function: Callable[..., Any]) -> None:
     check_against_differences(lambda x: function(x[0], x[1]), [(0.2, 0.5), (-0.4, 1.1), (2.0, 0.3), (0.05, 0.75)])
-
-
-def check_against_differences(function: Callable[[Any], Any], at: list[tuple[float, float]], orders: int = 3) -> None:
-    """Derivatives in float64 against central differences of those one order lower."""
-    with jax.enable_x64(True):
-        below = jax.jit(function)
-        for order in range(orders):
-            derivative = jax.jit((jax.jacrev, jax.jacfwd, jax.jacfwd)[order](below))
-            for point in map(np.array, at):
-                steps = 1e-5 * np.eye(2)
-                found = [(below(point + step) - below(point - step)) / 2e-5 for step in steps]
-                wanted = np.stack([np.asarray(part) for part in found], -1)
-                np.testing.assert_allclose(derivative(point), wanted, rtol=2e-6, atol=2e-8)
-            below = derivative
 
 
 def test_hessians_by_every_road_agree() -> None:

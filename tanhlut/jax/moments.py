@@ -1,0 +1,97 @@
+"""Mean, standard deviation, variance and entropy on (−1, 1): the surrogates in float32, quadrature in float64.
+
+With M = E tanh X, S = E sech² X and H the entropy, the heat equation f_v = ½·f_locloc (v = scale²) and L_loc = M give
+
+    dM/dloc = S,    dM/dscale = scale·dS/dloc,    dH/dloc = −2·M,    dH/dscale = 1/scale − 2·scale·S,
+
+which are rules here; they name M and S themselves, so that JAX differentiates them again. The variance and what follows
+from S are differentiated as they are written. All take arrays of one shape and dtype, float32 or float64.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from tanhlut.formula.nodes import RULES
+from tanhlut.formula.surrogate import HUGE
+from tanhlut.jax.numbers import numbers
+from tanhlut.jax.text import DOUBLE, SINGLE, of, signed
+
+ORDINARY = 128.0
+Pair = tuple[jax.Array, jax.Array]
+
+
+@jax.custom_jvp
+def mean(loc: jax.Array, scale: jax.Array) -> jax.Array:
+    """M."""
+    return _mean(loc, scale)
+
+
+@mean.defjvp
+def _(primals: Pair, tangents: Pair) -> Pair:
+    loc, scale = primals
+    by_loc, by_loc_again = jax.jvp(lambda at: slope(at, scale), (loc,), (jnp.ones_like(loc),))
+    by_scale = jnp.where(jnp.isinf(scale), 0.0, scale) * by_loc_again
+    return mean(loc, scale), by_loc * tangents[0] + by_scale * tangents[1]
+
+
+def slope(loc: jax.Array, scale: jax.Array) -> jax.Array:
+    """S = dM/dloc."""
+    if of(loc) is SINGLE:
+        return _surrogate("slope", loc, scale)
+    far = jnp.isinf(loc) | jnp.isinf(scale)
+    near = jnp.where(far, 1.0, loc)
+    value = jax.jvp(lambda at: _mean(at, scale), (near,), (jnp.ones_like(loc),))[1]
+    return jnp.where(far & ~jnp.isnan(loc) & (scale >= 0.0), 0.0, value)
+
+
+def variance(loc: jax.Array, scale: jax.Array) -> jax.Array:
+    """Var tanh X."""
+    if of(loc) is SINGLE:
+        return _surrogate("variance", loc, scale)
+    return DOUBLE.integrated_variance(*_folded(loc, scale))
+
+
+def stddev(loc: jax.Array, scale: jax.Array) -> jax.Array:
+    """√Var tanh X."""
+    if of(loc) is SINGLE:
+        return _surrogate("stddev", loc, scale)
+    return jnp.sqrt(DOUBLE.integrated_variance(*_folded(loc, scale)))
+
+
+@jax.custom_jvp
+def entropy(loc: jax.Array, scale: jax.Array) -> jax.Array:
+    """H."""
+    if of(loc) is SINGLE:
+        return _surrogate("entropy", loc, scale)
+    return DOUBLE.integrated_entropy(DOUBLE.integrated_log_cosh(*_folded(loc, scale)), loc, scale)
+
+
+@entropy.defjvp
+def _(primals: Pair, tangents: Pair) -> Pair:
+    loc, scale = primals
+    by_scale = 1.0 / scale - 2.0 * scale * slope(loc, scale)
+    return entropy(loc, scale), -2.0 * mean(loc, scale) * tangents[0] + by_scale * tangents[1]
+
+
+def _surrogate(name: str, loc: jax.Array, scale: jax.Array) -> jax.Array:
+    """By the text in float32, which scales a loc beyond HUGE down by a number whose square XLA flushes to 0; no scale
+    below ORDINARY can be told from that there."""
+    far = (jnp.abs(loc) > HUGE) & (scale >= 0.0) & (scale < ORDINARY)
+    value: jax.Array = getattr(SINGLE, name)(loc, jnp.where(far, ORDINARY, scale), numbers(), -1.0, 1.0)
+    if name in ("mean", "slope"):
+        return value
+    return jnp.where(far & (scale == 0.0), -jnp.inf, value) if name == "entropy" else jnp.where(far, 0.0, value)
+
+
+def _mean(loc: jax.Array, scale: jax.Array) -> jax.Array:
+    if of(loc) is SINGLE:
+        return _surrogate("mean", loc, scale)
+    return signed(DOUBLE.integrated_mean(*_folded(loc, scale)), loc)
+
+
+def _folded(loc: jax.Array, scale: jax.Array) -> Any:
+    """(|loc|, scale) with a last dimension for the nodes, and float64's two rules."""
+    rules = (tuple(map(jnp.asarray, RULES["float64", narrow])) for narrow in (True, False))
+    return signed(loc, loc)[..., None], scale[..., None], *rules
