@@ -8,6 +8,9 @@ All are element-wise, run under jit, vmap and any other transformation, and have
 backward. The arithmetic is the package's one text (`tanhlut.formula`) in jax.numpy operations.
 """
 
-from tanhlut.jax.public import entropy, is_bimodal, mean, mode, pre_tanh_mode, stddev, variance
+from tanhlut.errors import require
+
+require("jax", "jax")
+from tanhlut.jax.public import entropy, is_bimodal, mean, mode, pre_tanh_mode, stddev, variance  # noqa: E402
 
 __all__ = ["entropy", "is_bimodal", "mean", "mode", "pre_tanh_mode", "stddev", "variance"]
