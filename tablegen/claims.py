@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from tablegen.make import moments as fitting
 from tablegen.make.build import versions
-from tablegen.verify.moments import PROVEN, QUANTITIES, MomentsVerification, Quantity, bound_of, verify_moments
+from tablegen.verify.moments import QUANTITIES, MomentsVerification, Quantity, bound_of, verify_moments
 from tablegen.verify.network import NetworkVerification, branch_and_bound, verify_network
 from tablegen.verify.prove import Verification, interpolation, verify
 from tanhlut import __version__
@@ -64,12 +64,12 @@ def run(table: ModeTable, methods: Sequence[Method], paranoid: bool = False) -> 
                 yield verify(table, method, progress=bar.update, begun=begun[False])
 
 
-def quantities(table: ModeTable) -> dict[Quantity, float | None]:
-    """What the file claims of its moments, if it has any: a bound, or None of the variance, of which nothing is."""
+def quantities(table: ModeTable) -> dict[Quantity, float]:
+    """The bounds that the file claims of its moments, if it has any."""
     if table.moments is None:
         return {}
     metadata = table.moments.metadata
-    return {name: float(metadata[f"{name}_bound"]) if name in PROVEN else None for name in QUANTITIES}
+    return {name: float(metadata[f"{name}_bound"]) for name in QUANTITIES}
 
 
 def run_moments(table: ModeTable, asked: Sequence[Quantity]) -> Iterator[MomentsVerification]:
@@ -79,21 +79,18 @@ def run_moments(table: ModeTable, asked: Sequence[Quantity]) -> Iterator[Moments
             yield verify_moments(table, quantity)
 
 
-def moments_complaint(result: MomentsVerification, claimed: float | None) -> str | None:
-    """Why a claim of a quantity is not proven, in one line; None where it is, or where there is none."""
+def moments_complaint(result: MomentsVerification, claimed: float) -> str | None:
+    """Why a claim of a quantity is not proven, in one line; None where it is."""
     if result.broken is not None:
         return f"the proof is not about the program that runs here: {result.broken}"
-    if result.bound is None:
-        return None if result.seen.error < 1.0 else f"the {result.quantity} is off by {result.seen.error:.4g} of itself"
     seen = result.seen
     if not seen.error <= result.bound.largest:
         return (
             f"the {result.quantity} is off by {seen.error:.4g} at loc {seen.loc!r}, scale {seen.scale!r}, more than "
             f"the {result.bound.largest:.4g} derived: the proof does not hold here"
         )
-    if claimed is None or not result.bound.largest <= claimed:
-        claims = "no bound" if claimed is None else f"{claimed:.4g}"
-        return f"claims {claims} for the {result.quantity}, but only {result.bound.largest:.4g} is proven"
+    if not result.bound.largest <= claimed:
+        return f"claims {claimed:.4g} for the {result.quantity}, but only {result.bound.largest:.4g} is proven"
     return None
 
 
@@ -141,18 +138,27 @@ def with_network(table: ModeTable, network: Network) -> ModeTable:
     return ModeTable(table.loc, table.scale, table.values, table.metadata, [*own, *new], network, table.moments)
 
 
-def moments(found: fitting.Fit, command: str) -> Moments:
+def moments(
+    found: fitting.Fit, command: str, asked: Sequence[Quantity] = QUANTITIES, tolerance: float | None = None
+) -> Moments:
     """Fitted surrogates with the bounds that are proven of them.
 
     Raises:
-        ArithmeticError: nothing can be proven of them.
+        ArithmeticError: nothing can be proven of them, or of those asked for more than the tolerance.
         MissingExtraError: python-flint is not installed.
     """
     bounds = {}
-    with tqdm(desc="proving the moments", total=len(PROVEN), leave=False) as bar:
-        for quantity in PROVEN:
+    with tqdm(desc="proving the moments", total=len(QUANTITIES), leave=False) as bar:
+        for quantity in QUANTITIES:
             bounds[f"{quantity}_bound"] = _rounded_up(bound_of(quantity, found.vector, found.witnesses).largest)
             bar.update()
+    for quantity in asked:
+        proven = bounds[f"{quantity}_bound"]
+        if tolerance is not None and not proven <= tolerance:
+            raise ArithmeticError(
+                f"--tol {tolerance:g} is not reached: {proven:g} is proven of the {quantity}, with as many numbers as "
+                "the kernels have; not written"
+            )
     made = {"versions": json.dumps(versions()), "command": command}
     return Moments(found.vector, found.witnesses, {**bounds, **schema.MOMENTS_FIXED, **made}, found.double)
 

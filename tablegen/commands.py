@@ -5,7 +5,7 @@ import shlex
 import time
 from pathlib import Path
 
-from tablegen import claims, interrupts, store
+from tablegen import claims, interrupts, request, store
 from tablegen.export import c_header, onnx_graph
 from tablegen.make import distill
 from tablegen.make import moments as fitting
@@ -13,7 +13,7 @@ from tablegen.make.build import COARSEST_TOLERANCE, FINEST_TOLERANCE, build, che
 from tablegen.make.distill import HIDDEN
 from tablegen.make.distill import TOLERANCE as NETWORK_TOLERANCE
 from tablegen.show import error_map, pictures, report
-from tablegen.verify.moments import MEASURE, PROVEN, QUANTITIES
+from tablegen.verify.moments import MEASURE, QUANTITIES
 from tanhlut.errors import plain, require
 from tanhlut.file.axes import Bounds
 from tanhlut.file.moments import missing as no_moments
@@ -21,6 +21,7 @@ from tanhlut.file.table import ModeTable
 from tanhlut.methods import METHODS, NETWORK_METHODS, Method
 from tanhlut.terminal import Parser, complain, say
 
+MODE_TOLERANCE = 5e-5
 # What can be exported: the method and the file that it writes unless told otherwise.
 EXPORTS: dict[str, tuple[Method, Path | None]] = {"onnx": ("refined", None), "c": ("exact", Path("tanhlut.h"))}
 
@@ -40,9 +41,11 @@ def _parser() -> Parser:
 
     build = commands.add_parser(
         "build",
-        help="solve for a table and write it",
+        help="solve for a table, fit mean, entropy and variance, and write them",
         description="Choose a grid on which bilinear interpolation meets --tol inside the bounds, solve and prove "
-        "every node, and write the table. Action bounds (low, high) are not asked for: they never touch a table.",
+        "every node, and write the table. Action bounds (low, high) are not asked for: they never touch a table. Mean, "
+        "entropy and variance are fitted over every loc and every scale > 0, and their bounds proven; with --quantity, "
+        "also beside what another file holds.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     build.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the table to write")
@@ -52,12 +55,24 @@ def _parser() -> Parser:
     build.add_argument(
         "--tol",
         type=float,
-        default=5e-5,
+        default=argparse.SUPPRESS,
         metavar="T",
-        help=f"largest bilinear error, on (−1, 1), from {FINEST_TOLERANCE:g} to {COARSEST_TOLERANCE:g}",
+        help=f"largest bilinear error, on (−1, 1), from {FINEST_TOLERANCE:g} to {COARSEST_TOLERANCE:g} (default: "
+        f"{MODE_TOLERANCE:g}); without the mode, what must be proven of each quantity asked for",
+    )
+    build.add_argument(
+        "--quantity",
+        choices=request.QUANTITIES,
+        nargs="+",
+        default=["mode"],
+        metavar="Q",
+        help=f"what to make: {', '.join(request.QUANTITIES)}",
+    )
+    build.add_argument(
+        "--beside", type=Path, default=argparse.SUPPRESS, metavar="FILE", help="the file with what is not to be made"
     )
     build.add_argument("--solver", choices=("adam", "newton"), default="adam", help="exact solver for the nodes")
-    build.set_defaults(run=_build)
+    build.set_defaults(run=_build, tol=None, beside=None)
 
     verify = commands.add_parser(
         "verify",
@@ -91,16 +106,6 @@ def _parser() -> Parser:
     distill.add_argument("--tol", type=float, default=NETWORK_TOLERANCE, metavar="T", help="largest error, on (−1, 1)")
     distill.add_argument("--seed", type=int, default=0, metavar="N", help="of the random start")
     distill.set_defaults(run=_distill)
-
-    moments = commands.add_parser(
-        "moments",
-        help="fit mean, variance and entropy and put them beside a table",
-        description="Fit the surrogates of mean, variance and entropy over every loc and every scale > 0, prove their "
-        "error bounds, and write the table of FILE with them in it.",
-    )
-    moments.add_argument("file", type=Path, metavar="FILE", help="the table to put them beside")
-    moments.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the file to write")
-    moments.set_defaults(run=_moments)
 
     info = commands.add_parser("info", help="say what a table holds")
     info.add_argument("file", type=Path, metavar="FILE")
@@ -137,23 +142,41 @@ def _parser() -> Parser:
 def _build(options: argparse.Namespace) -> int:
     began = time.perf_counter()
     bounds = Bounds(options.loc_max, options.scale_min, options.scale_max)
-    check_request(bounds, options.tol)
+    asked = request.asked_for(options.quantity, options.beside, bounds)
+    tolerance = MODE_TOLERANCE if options.tol is None else options.tol
+    if "mode" in asked:
+        check_request(bounds, tolerance)
     target = store.check_target(options.output)
+    table, found = None if options.beside is None else ModeTable.load(options.beside), None
+    of_moments = [name for name in QUANTITIES if name in asked]
+    if of_moments:
+        require("flint", "paranoid")  # if it is missing, that is said now, not after the solving
+        request.check_beside(table, of_moments)
     with interrupts.ending_the_process():
-        table, found = build(
-            bounds, options.tol, options.solver, options.command_line, lambda line: complain(f"tablegen: {line}")
-        )
-        table = claims.certified(table)
+        if "mode" in asked:
+            table, found = build(
+                bounds, tolerance, options.solver, options.command_line, lambda line: complain(f"tablegen: {line}")
+            )
+            table = claims.certified(table)
+        assert table is not None
+        if of_moments:
+            fit = fitting.fitted(of_moments, table.moments)
+            least = None if found is not None else options.tol
+            table = table.with_moments(claims.moments(fit, options.command_line, of_moments, least))
         data = store.image(table)
     store.write(target, data)
     rows, columns = table.values.shape
     say(f"wrote   {plain(options.output)}")
-    say(f"nodes   {rows} × {columns} = {rows * columns:,}, each proven by a sign change")
-    say(f"bytes   {len(data):,} ({table.nbytes:,} of values)")
+    if found is not None:
+        say(f"nodes   {rows} × {columns} = {rows * columns:,}, each proven by a sign change")
+    say(f"bytes   {len(data):,} ({table.nbytes:,} of values{request.bytes_of(table)})")
     say(f"seconds {time.perf_counter() - began:.1f}")
-    say(f"error   {found.error:.3g} found, at loc {found.loc:.7g}, scale {found.scale:.7g}")
-    for method in table.certificates:
-        say(f"proven  {table.error_bound(method):.3g} at most for method {method!r}, anywhere, in float32")
+    if found is not None:
+        say(f"error   {found.error:.3g} found, at loc {found.loc:.7g}, scale {found.scale:.7g}")
+        for method in table.certificates:
+            say(f"proven  {table.error_bound(method):.3g} at most for method {method!r}, anywhere, in float32")
+    for name in of_moments:
+        say(f"proven  {MEASURE[name]} ≤ {claims.quantities(table)[name]:.3g}, anywhere, in float32")
     return 0
 
 
@@ -177,26 +200,6 @@ def _distill(options: argparse.Namespace) -> int:
     return 0
 
 
-def _moments(options: argparse.Namespace) -> int:
-    began = time.perf_counter()
-    target = store.check_target(options.output)
-    table = ModeTable.load(options.file)
-    with interrupts.ending_the_process():
-        found = claims.moments(fitting.fitted(), options.command_line)
-        data = store.image(table.with_moments(found))
-    store.write(target, data)
-    say(f"wrote   {plain(options.output)}")
-    say(f"moments {found.nbytes:,} bytes of numbers")
-    say(f"bytes   {len(data):,} with the table")
-    say(f"seconds {time.perf_counter() - began:.1f}")
-    for quantity, bound in claims.quantities(table.with_moments(found)).items():
-        say(
-            f"{'seen   ' if bound is None else 'proven '} {MEASURE[quantity]}"
-            + ("" if bound is None else f" ≤ {bound:.3g}")
-        )
-    return 0
-
-
 def _verify(options: argparse.Namespace) -> int:
     targets = {path: store.check_target(path) for path in (options.json, options.plot) if path is not None}
     if options.plot is not None:
@@ -212,7 +215,7 @@ def _verify(options: argparse.Namespace) -> int:
         raise no_moments()
     methods = [options.method] if options.method else list(claimed) if options.quantity in (None, "mode") else []
     asked = [name for name in quantities if not options.method and options.quantity in (None, name)]
-    if any(name in PROVEN for name in asked):
+    if asked:
         require("flint", "paranoid")  # likewise
     proofs: list[dict[str, object]] = []
     complaints: list[str] = []
@@ -224,10 +227,10 @@ def _verify(options: argparse.Namespace) -> int:
         proofs.append(report.verification_fields(result, claim, table))
         complaints += [why for why in [claims.complaint(result, claim)] if why is not None]
     for found in interrupts.each(claims.run_moments(table, asked)):
-        claim = quantities[found.quantity]
-        say("\n" * bool(proofs) + report.describe_moments(found, claim))
-        proofs.append(report.moments_fields(found, claim, table))
-        complaints += [why for why in [claims.moments_complaint(found, claim)] if why is not None]
+        of_moment = quantities[found.quantity]
+        say("\n" * bool(proofs) + report.describe_moments(found, of_moment))
+        proofs.append(report.moments_fields(found, of_moment, table))
+        complaints += [why for why in [claims.moments_complaint(found, of_moment)] if why is not None]
     if options.json is not None:
         text = report.verification_json(proofs, holds=not complaints, single=len(proofs) == 1)
         store.write(targets[options.json], text.encode())

@@ -5,7 +5,7 @@ linear least squares with the denominator of the round before, weighted by the e
 interpolation at Chebyshev nodes. And the witnesses of the proof: Chebyshev interpolants in float64 of high degree.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from tanhlut.distributions import quadrature
+from tanhlut.file.moments import Moments
 from tanhlut.formula import surrogate
 
 Array = NDArray[np.float64]
@@ -26,10 +27,10 @@ _ROUNDS = 40
 _EDGE_WEIGHT = 0.02  # of the mean's relative accuracy near loc = 0, where it vanishes
 
 
-def fitted() -> "Fit":
-    """The surrogates over the whole half-plane, behind a progress bar."""
-    with tqdm(desc="fitting the moments", total=6, leave=False) as bar:
-        found = fit(bar.update)
+def fitted(asked: Sequence[str] = ("mean", "entropy", "variance"), old: Moments | None = None) -> "Fit":
+    """The surrogates over the whole half-plane, behind a progress bar; those not asked for as they were in `old`."""
+    with tqdm(desc="fitting the moments", total=len(asked), leave=False) as bar:
+        found = fit(asked, old, bar.update)
     return found
 
 
@@ -44,61 +45,75 @@ class Square(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """The vectors of numbers, and the witnesses' coefficients by name."""
+    """The vectors of numbers, of float32 and of float64, and the witnesses' coefficients by name."""
 
     vector: NDArray[np.float32]
     witnesses: dict[str, Array]
     double: Array
 
 
-def fit(progress: Callable[[int], object] = lambda done: None) -> Fit:
-    """The surrogates over the whole half-plane; `progress` is told of six steps."""
-    vector = np.zeros(surrogate.SIZE, np.float32)
+def fit(
+    asked: Sequence[str] = ("mean", "entropy", "variance"),
+    old: Moments | None = None,
+    progress: Callable[[int], object] = lambda done: None,
+) -> Fit:
+    """The surrogates over the whole half-plane; `progress` is told of each quantity.
 
-    def put(name: str, rows: list[NDArray[Any]]) -> None:
-        polynomial = surrogate.POLYNOMIALS[name]
-        vector[polynomial.first : polynomial.first + polynomial.size] = np.concatenate(rows)
+    Args:
+        asked: which to fit: "mean", "entropy", "variance".
+        old: where the others' numbers are.
+    """
+    vector = np.zeros(surrogate.SIZE, np.float32) if old is None else old.vector.copy()
+    double = np.zeros(surrogate.DOUBLE_SIZE) if old is None else old.double.copy()
+    witnesses = {} if old is None else {name: array.copy() for name, array in old.witnesses.items()}
+
+    def put(**polynomials: list[Array]) -> None:
+        for name, rows in polynomials.items():
+            place = surrogate.POLYNOMIALS[name]
+            vector[place.first : place.first + place.size] = np.concatenate(rows)
+
+    def patch(into: NDArray[Any], grid: surrogate.Grid, function: Callable[[Array, Array], Array]) -> None:
+        into[grid.first : grid.end] = _patches(grid, function).ravel()
 
     at = square(*(_nodes(count) for count in _GRID))
-    b = np.sqrt(1.0 - at.zeta)
-    ratio = (_mean(at) / b - 1.0) / at.zeta
-    weight = np.sqrt(1.0 - at.zeta + _EDGE_WEIGHT) * at.zeta
-    for name, rows in zip(("mean_numerator", "mean_denominator"), _rational("mean", at, ratio, weight), strict=True):
-        put(name, rows)
-    progress(1)
-    expected = _log_cosh(at)
-    a = (expected + LOG_2) / at.rho
-    edge = square(np.ones(1), _nodes(_GRID[1]))
-    row = chebyshev.cheb2poly(chebyshev.chebfit(2.0 * edge.w[0] - 1.0, ((_log_cosh(edge) + LOG_2) / edge.rho)[0], 8))
-    put("log_cosh_edge", [row])
-    x = 1.0 - at.zeta
-    ratio = (a - np.polynomial.polynomial.polyval(2.0 * at.w - 1.0, row.astype(np.float32).astype(float))) / x
-    entropy = 0.5 * np.log(2.0 * np.pi * np.e) + np.log(at.scale) - 2.0 * expected
-    weight = 2.0 * at.rho * x / (1.0 + np.abs(entropy)) + 1e-4
-    both = _rational("log_cosh", at, ratio, weight)
-    for name, rows in zip(("log_cosh_numerator", "log_cosh_denominator"), both, strict=True):
-        put(name, rows)
-    progress(1)
-    vector[surrogate.PATCHES :] = _patches(surrogate.SINGLE_PATCHES, log_ratio).ravel()
-    progress(1)
-    double = np.concatenate(
-        [
-            _patches(grid, function).ravel()
-            for grid, function in (
-                (surrogate.MEAN_PATCHES, _mean_ratio),
-                (surrogate.ENTROPY_PATCHES, _log_cosh_ratio),
-                (surrogate.DOUBLE_PATCHES, log_ratio),
-            )
-        ]
-    )
-    progress(1)
-    witnesses = {}
-    for name, degrees in WITNESS_DEGREES.items():
-        there = square(*(_nodes(count) for count in degrees))
-        wanted = _mean(there) / np.sqrt(1.0 - there.zeta) if name == "mean" else (_log_cosh(there) + LOG_2) / there.rho
-        witnesses[name] = _interpolant(wanted[::-1])  # in x = 1 − ζ
+    if "mean" in asked:
+        put(**_fit_mean(at))
+        patch(double, surrogate.MEAN_PATCHES, _mean_ratio)
+        there = square(*(_nodes(degree) for degree in WITNESS_DEGREES["mean"]))
+        witnesses["mean"] = _interpolant((_mean(there) / np.sqrt(1.0 - there.zeta))[::-1])  # in x = 1 − ζ
+        progress(1)
+    if "entropy" in asked:
+        put(**_fit_log_cosh(at))
+        patch(double, surrogate.ENTROPY_PATCHES, _log_cosh_ratio)
+        there = square(*(_nodes(degree) for degree in WITNESS_DEGREES["log_cosh"]))
+        witnesses["log_cosh"] = _interpolant(((_log_cosh(there) + LOG_2) / there.rho)[::-1])
+        progress(1)
+    if "variance" in asked:
+        patch(vector, surrogate.SINGLE_PATCHES, log_ratio)
+        patch(double, surrogate.DOUBLE_PATCHES, log_ratio)
         progress(1)
     return Fit(vector, witnesses, double)
+
+
+def _fit_mean(at: Square) -> dict[str, list[Array]]:
+    ratio = (_mean(at) / np.sqrt(1.0 - at.zeta) - 1.0) / at.zeta
+    weight = np.sqrt(1.0 - at.zeta + _EDGE_WEIGHT) * at.zeta
+    numerator, denominator = _rational("mean", at, ratio, weight)
+    return {"mean_numerator": numerator, "mean_denominator": denominator}
+
+
+def _fit_log_cosh(at: Square) -> dict[str, list[Array]]:
+    expected = _log_cosh(at)
+    edge = square(np.ones(1), _nodes(_GRID[1]))
+    on_edge = chebyshev.chebfit(2.0 * edge.w[0] - 1.0, ((_log_cosh(edge) + LOG_2) / edge.rho)[0], 8)
+    row = np.asarray(chebyshev.cheb2poly(on_edge), np.float64)
+    x = 1.0 - at.zeta
+    stored = row.astype(np.float32).astype(float)
+    ratio = ((expected + LOG_2) / at.rho - np.polynomial.polynomial.polyval(2.0 * at.w - 1.0, stored)) / x
+    entropy = 0.5 * np.log(2.0 * np.pi * np.e) + np.log(at.scale) - 2.0 * expected
+    weight = 2.0 * at.rho * x / (1.0 + np.abs(entropy)) + 1e-4
+    numerator, denominator = _rational("log_cosh", at, ratio, weight)
+    return {"log_cosh_edge": [row], "log_cosh_numerator": numerator, "log_cosh_denominator": denominator}
 
 
 def square(zeta: Array, w: Array) -> Square:

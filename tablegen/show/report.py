@@ -8,7 +8,7 @@ import numpy as np
 
 from tablegen.show.drawing import CUSP_SCALE
 from tablegen.show.words import bounds_in_words
-from tablegen.verify.moments import MEASURE, MomentsVerification
+from tablegen.verify.moments import MEASURE, TAIL, MomentsVerification
 from tablegen.verify.network import NetworkVerification
 from tablegen.verify.prove import Verification
 from tanhlut.errors import plain
@@ -114,39 +114,42 @@ def verification_fields(
     }
 
 
-def describe_moments(result: MomentsVerification, claim: float | None) -> str:
+def describe_moments(result: MomentsVerification, claim: float) -> str:
     """Aligned lines for a person, of a moment."""
     seen, bound = result.seen, result.bound
     lines = {"quantity": f"{result.quantity}, float32, every loc, every scale > 0", "measure": MEASURE[result.quantity]}
-    if bound is None:
-        lines["proven"] = "nothing; compared with a quadrature only"
-    else:
-        lines["proven"] = f"≤ {bound.kernels:.4g} by kernels, {bound.operations:.4g} by torch operations"
-        lines["of which"] = (
-            f"{bound.approximation:.3g} the surrogate's against a witness that is within {bound.witness:.2g}"
-        )
-    lines["claimed"] = "nothing" if claim is None else f"{claim:.4g}"
-    share = "" if bound is None or not seen.error > 0 else f"; proven / seen {bound.largest / seen.error:.3f}"
+    lines["proven"] = f"≤ {bound.kernels:.4g} by kernels, {bound.operations:.4g} by torch operations"
+    lines["of which"] = (
+        f"{bound.approximation:.3g} the surrogate's against a witness that is within {bound.witness:.2g}"
+    )
+    if bound.absolute is not None:
+        lines["absolutely"] = f"|answer − {result.quantity}| ≤ {bound.absolute:.4g}"
+    lines["claimed"] = f"{claim:.4g}"
+    share = f"; proven / seen {bound.largest / seen.error:.3f}" if seen.error > 0 else ""
     lines["seen"] = f"{seen.error:.4g} at loc {seen.loc!r}, scale {seen.scale!r}{share}"
+    if result.unproven is not None:
+        tail = result.unproven
+        lines["not proven"] = f"{TAIL}: seen {tail.error:.4g} at loc {tail.loc!r}, scale {tail.scale!r}"
     lines["took"] = f"{result.seconds:.1f} s"
-    for number, assumption in enumerate(result.assumptions if bound is not None else ()):
+    for number, assumption in enumerate(result.assumptions):
         lines["assumed" if number == 0 else " " * (number + 1)] = assumption
     return _aligned(lines)
 
 
-def moments_fields(result: MomentsVerification, claim: float | None, table: ModeTable) -> dict[str, object]:
+def moments_fields(result: MomentsVerification, claim: float, table: ModeTable) -> dict[str, object]:
     """The same for machines."""
     assert table.moments is not None
     return {
         "quantity": result.quantity,
         "measure": MEASURE[result.quantity],
-        "bound": None if result.bound is None else result.bound.largest,
-        "parts": None if result.bound is None else result.bound._asdict(),
+        "bound": result.bound.largest,
+        "parts": result.bound._asdict(),
         "claim": claim,
         "digest": table.moments.digest,
         "witness": result.seen._asdict(),
+        "unproven": None if result.unproven is None else {"measure": TAIL, **result.unproven._asdict()},
         "seconds": result.seconds,
-        "assumptions": list(result.assumptions) if result.bound is not None else [],
+        "assumptions": list(result.assumptions),
     }
 
 

@@ -21,6 +21,7 @@ models in ball arithmetic (python-flint) bound the distance.
 """
 
 import math
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ def error_of(name: str, coefficients: Array) -> float:
         MissingExtraError: python-flint is not installed.
     """
     residual, slope = residual_of(name, coefficients)
-    start = _at_zero(name, coefficients)
+    start = at_zero(name, coefficients)
     return start + 0.5 * residual * math.log(1.0 / _D) + _D * (slope + 1.0)
 
 
@@ -78,6 +79,14 @@ def zeros(count: int) -> Array:
     return np.asarray((1.0 + np.cos(np.pi * (np.arange(count) + 0.5) / count)) / 2.0)
 
 
+@cache
+def inverse(count: int) -> Array:
+    """From values at the `zeros` to Chebyshev coefficients."""
+    found = 2.0 / count * chebyshev.chebvander(2.0 * zeros(count) - 1.0, count - 1).T
+    found[0] /= 2.0
+    return np.asarray(found)
+
+
 def between(times: int) -> float:
     """How much larger a polynomial can be between the zeros of one of `times` its degree."""
     return 1.0 / math.cos(math.pi / (2 * times)) * (1.0 + 1e-14)
@@ -90,13 +99,18 @@ def _derivative(coefficients: Array, axis: int) -> Array:
     return np.pad(2.0 * chebyshev.chebder(coefficients, axis=axis), pad)
 
 
-def _at_zero(name: str, coefficients: Array) -> float:
-    """sup over b of |b·P(b², 0) − tanh m|, or |P(b², 0) − log(2·cosh m)/ρ|; ρ = 3·√c/√(1 − b²), m = b·ρ."""
+def at_zero(name: str, coefficients: Array) -> float:
+    """sup over b of |b·P(b², 0) − tanh m|, or |P(b², 0) − log(2·cosh m)/ρ|; ρ = 3·√c/√(1 − b²), m = b·ρ.
+
+    Of "slope", P being the mean's: sup of |y^(3/2)·(P + 2x·P_x)/(3·√c) − sech² m|, the derivatives by m.
+    """
     flint = require("flint", "paranoid")
     before, flint.ctx.prec = flint.ctx.prec, 400
     cap = flint.ctx.cap
     try:
         of_x = _monomials(flint, coefficients)
+        if name == "slope":
+            of_x = (of_x + flint.arb_poly([0, 2]) * of_x.derivative()) * (1 / (3 * flint.arb(LOGISTIC).sqrt()))
         return max(_inside(flint, name, of_x), _outside(flint, name, of_x))
     finally:
         flint.ctx.prec, flint.ctx.cap = before, cap
@@ -129,6 +143,8 @@ def _inside(flint: Any, name: str, of_x: Any) -> float:
         e = (m * series([-2], order)).exp()
         if name == "mean":
             return (one - e) / (one + e)
+        if name == "slope":
+            return e * series([4], order) / ((one + e) * (one + e)) * inverse * inverse * inverse
         return (m + (one + e).log()) / (inverse * series([root], order))
 
     edges = (1.0 - (1.0 - np.linspace(0.0, 1.0, _CELLS + 1)) ** 1.5) * _MOST_B
@@ -142,12 +158,13 @@ def _inside(flint: Any, name: str, of_x: Any) -> float:
         for k in range(max(_ORDER, own.degree() + 1)):
             term = own[k] if k <= own.degree() else arb(0)
             total += abs(term - taylor[k] if k < _ORDER else term) * half**k
-        worst = max(worst, _upper(total))
+        weight = (1 - arb(low) ** 2) ** arb(1.5) if name == "slope" else arb(1)
+        worst = max(worst, _upper(total * weight))
     return worst
 
 
 def _outside(flint: Any, name: str, of_x: Any) -> float:
-    """For b ≥ _MOST_B: against 1, or b, from which the functions are off by 2·exp(−2m) at most."""
+    """For b ≥ _MOST_B: against 1, or b, or 0, from which the functions are off by 4·exp(−2m) at most."""
     arb, series = flint.arb, flint.arb_series
     last = 1 - arb(_MOST_B) ** 2
     m = 3 * arb(LOGISTIC).sqrt() * arb(_MOST_B) / last.sqrt()
@@ -162,7 +179,7 @@ def _outside(flint: Any, name: str, of_x: Any) -> float:
         for coefficient in coefficients[-2::-1]:
             total = total * y + series([coefficient], order)
         b = (one - y).sqrt()
-        return b * total - one if name == "mean" else total - b
+        return total if name == "slope" else b * total - one if name == "mean" else total - b
 
     worst = 0.0
     for i in range(cells):
@@ -173,7 +190,8 @@ def _outside(flint: Any, name: str, of_x: Any) -> float:
         for k in range(order):
             total += abs(taylor[k]) * (half * arb(1.000001)) ** k
         worst = max(worst, _upper(total))
-    return worst + _upper(2 * (-2 * m).exp())
+    weight = last ** arb(1.5) if name == "slope" else arb(1)
+    return worst * _upper(weight) + _upper(4 * (-2 * m).exp())
 
 
 def _upper(ball: Any) -> float:

@@ -23,9 +23,10 @@ from numpy.polynomial import chebyshev, polynomial
 from numpy.typing import NDArray
 
 from tablegen.verify.chart import Squares, unit_square
-from tablegen.verify.heat import between, zeros
+from tablegen.verify.heat import between, inverse, zeros
 from tablegen.verify.refine import Flags, Indices, quarter_until
 from tablegen.verify.rounding import SECOND, U
+from tablegen.verify.units import Roundings, half_ulp, roundings
 from tanhlut.formula import surrogate
 
 Array = NDArray[np.float64]
@@ -33,9 +34,7 @@ Array = NDArray[np.float64]
 TIMES = 16
 CELLS = 12
 TINY = 1e-30  # what underflow adds: every product is charged 2^-126 at most, and few are divided by much
-_OF_CELL = 8
-_OF_WITNESS = 3
-_AT_ONCE = 16
+_AT_ONCE = 64
 _LOOSE = 1e-12  # of float64's own rounding, relative to the largest term
 
 
@@ -118,7 +117,11 @@ def _positive(values: Array, share: float, loose: float) -> None:
 
 
 class Grid(NamedTuple):
-    """Points in each box, enough for N·D times three powers more, and the rational's parts there."""
+    """As many points in each box as the polynomials made of N, D and two coordinates have coefficients, at least.
+
+    From the values there come Chebyshev coefficients over the box; their sizes sum up to a bound, and what is left of
+    the first when the others are taken off bounds from below. On small boxes both are near the truth.
+    """
 
     zeta: Array
     w: Array
@@ -133,17 +136,28 @@ class Grid(NamedTuple):
 
     def sup(self, values: Array) -> Array:
         """A bound of a polynomial over each cell by its values at the points."""
-        return np.asarray(between(_OF_CELL) ** 2 * np.abs(values).max((1, 2)) + self.loose)
+        return np.asarray(_sizes(values).sum((1, 2)) + self.loose)
 
     def least_of(self, values: Array) -> Array:
         """A lower bound over each box of a polynomial that is not negative, over D²."""
-        share = between(_OF_CELL) ** 2 - 1.0
-        low = values.min((1, 2)) - share * (values.max((1, 2)) - values.min((1, 2))) / 2.0 - self.loose
-        return np.asarray(np.maximum(low, 0.0) / self.sup(self.d) ** 2)
+        return np.asarray(np.maximum(_least_of(values) - self.loose, 0.0) / self.sup(self.d) ** 2)
 
     def over_d2(self, values: Array) -> Array:
         """The same of the polynomial over D²."""
         return self.sup(values) / self.least**2
+
+
+def _sizes(values: Array) -> Array:
+    """|Chebyshev coefficients| over boxes, of values at the `zeros`; one where the values are constant."""
+    to = [inverse(count) for count in values.shape[1:]]
+    return np.asarray(np.abs(to[0] @ values @ to[1].T))
+
+
+def _least_of(values: Array) -> Array:
+    to = [inverse(count) for count in values.shape[1:]]
+    found = to[0] @ values @ to[1].T
+    first = found[:, 0, 0]
+    return np.asarray(first + np.abs(first) - np.abs(found).sum((1, 2)))
 
 
 def grid_of(name: str, vector: NDArray[np.float32], boxes: Squares) -> Grid:
@@ -153,16 +167,15 @@ def grid_of(name: str, vector: NDArray[np.float32], boxes: Squares) -> Grid:
         ArithmeticError: its denominator is not proven positive.
     """
     above, below = (rows_of(f"{name}_{part}", vector) for part in ("numerator", "denominator"))
-    by_y = len(above.rows) + len(below.rows) + 3
-    by_u = max(map(len, above.rows)) + max(map(len, below.rows)) + 2
-    zeta = (boxes.v0[:, None] + (boxes.v1 - boxes.v0)[:, None] * zeros(_OF_CELL * by_y))[:, :, None]
-    w = (boxes.r0[:, None] + (boxes.r1 - boxes.r0)[:, None] * zeros(_OF_CELL * by_u))[:, None, :]
+    edge = surrogate.POLYNOMIALS["log_cosh_edge"].size if name == "log_cosh" else 0
+    by_y = len(above.rows) + 2 * len(below.rows) + 4
+    by_u = max(map(len, above.rows)) + 2 * max(map(len, below.rows)) + edge + 3
+    zeta = (boxes.v0[:, None] + (boxes.v1 - boxes.v0)[:, None] * zeros(by_y))[:, :, None]
+    w = (boxes.r0[:, None] + (boxes.r1 - boxes.r0)[:, None] * zeros(by_u))[:, None, :]
     y, u = 2.0 * zeta - 1.0, 2.0 * w - 1.0
     parts = [part.at(y, u) for part in (above, below, above.by_y(), below.by_y(), above.by_u(), below.by_u())]
     loose = _LOOSE * (above.size + below.size) ** 2 * 100.0
-    d = parts[1]
-    share = between(_OF_CELL) ** 2 - 1.0
-    least = d.min((1, 2)) - share * (d.max((1, 2)) - d.min((1, 2))) / 2.0 - loose
+    least = _least_of(parts[1]) - loose
     if not (least > 0.0).all():
         raise ArithmeticError("the surrogate's denominator is not proven positive")
     n, d, n_y, d_y, n_u, d_u = parts
@@ -178,15 +191,15 @@ def _horner(rows: Rows, grid: Grid, fused: bool) -> Array:
     for k, row in enumerate(rows.rows[::-1]):
         of_row, part = np.zeros(len(grid.least)), np.full_like(u, row[-1])
         for coefficient in row[-2::-1]:
-            of_row = of_row * size_u + products * grid.sup(part * u)
+            of_row = of_row * size_u + products * half_ulp(grid.sup(part * u))
             part = part * u + coefficient
-            of_row = of_row + grid.sup(part)
+            of_row = of_row + half_ulp(grid.sup(part))
         if k == 0:
             total, error = part + 0.0 * y, of_row
             continue
-        error = error * size_y + products * grid.sup(total * y) + of_row
+        error = error * size_y + products * half_ulp(grid.sup(total * y)) + of_row
         total = total * y + part
-        error = error + grid.sup(total)
+        error = error + half_ulp(grid.sup(total))
     return error
 
 
@@ -195,28 +208,35 @@ def mean_rounding(vector: NDArray[np.float32], fused: bool) -> float:
 
     def judged(boxes: Squares) -> Array:
         grid = grid_of("mean", vector, boxes)
-        of_ratio, horner, slopes = _ratio(grid, "mean", vector, fused)
+        of = roundings(boxes)
+        of_ratio, horner, slopes = _ratio(grid, of, "mean", vector, fused)
         zeta, w = grid.zeta, grid.w
         # d/d ln b, d/d ln ζ, d/d ln w of 1 + ζ·G, times D² (b itself apart).
         by_b = grid.d * (grid.d + zeta * grid.n)
         by_zeta = zeta * (grid.n * grid.d + 2.0 * zeta * (grid.n_y * grid.d - grid.n * grid.d_y))
         by_w = 2.0 * zeta * w * (grid.n_u * grid.d - grid.n * grid.d_u)
-        moved = _moved(grid, by_b, by_zeta, by_w, (1.0 - boxes.v0) * (0.0 if fused else 1.0), 2.0)
+        tau = (1.0 - zeta) * by_zeta - 0.5 * zeta * by_b
+        moved = of.variance * grid.over_d2(w * (tau - by_w) + by_w) + of.tau * grid.over_d2(tau - by_w)
+        moved = moved + of.nine * grid.over_d2(tau) + of.zeta * grid.over_d2(by_zeta) + of.w * grid.over_d2(by_w)
+        moved = moved + of.square_in(fused) * grid.over_d2(0.5 * by_b + by_zeta)
+        moved = moved + (of.rho + of.b) * grid.over_d2(by_b)
         rounded = boxes.v1 * (slopes + horner + of_ratio * (1.0 if fused else 2.0))
-        value = grid.over_d2(by_b)
         b = np.sqrt(1.0 - boxes.v0)
-        return np.asarray((b * (moved + rounded) + np.minimum(b * value, 1.0)) * U * SECOND + TINY)
+        last = np.minimum(half_ulp(b * grid.over_d2(by_b)), 0.5)  # no mean is over 1
+        return np.asarray((b * (moved + rounded) + last) * U * SECOND + TINY)
 
     return _largest_of(judged, (0.45, 0.6, 0.8, 0.9, 1.0))
 
 
-def _ratio(grid: Grid, name: str, vector: NDArray[np.float32], fused: bool) -> tuple[Array, Array, Array]:
-    """Over boxes, of G = N/D: |G|; the error of Horner's rule and the division; |G_y| + |G_u|."""
+def _ratio(
+    grid: Grid, of: Roundings, name: str, vector: NDArray[np.float32], fused: bool
+) -> tuple[Array, Array, Array]:
+    """Over boxes, of G = N/D: |G|; the error of Horner's rule and the division; what rounding y and u moves."""
     above, below = (rows_of(f"{name}_{part}", vector) for part in ("numerator", "denominator"))
     ratio = grid.sup(grid.n) / grid.least
-    error = (_horner(above, grid, fused) + ratio * _horner(below, grid, fused)) / grid.least + ratio
+    error = (_horner(above, grid, fused) + ratio * _horner(below, grid, fused)) / grid.least + half_ulp(ratio)
     by_y, by_u = (n_z * grid.d - grid.n * d_z for n_z, d_z in ((grid.n_y, grid.d_y), (grid.n_u, grid.d_u)))
-    return ratio, error, grid.over_d2(by_y) + grid.over_d2(by_u)
+    return ratio, error, of.y * grid.over_d2(by_y) + of.u * grid.over_d2(by_u)
 
 
 def _largest_of(judged: Callable[[Squares], Array], shares: tuple[float, ...]) -> float:
@@ -262,15 +282,16 @@ def entropy_error(vector: NDArray[np.float32], witness: Array, relative: float, 
         by_b, by_zeta = 2.0 * x * grid.n * grid.d, 2.0 * zeta * x * n_y
         by_w = 2.0 * w * (e_u * grid.d * grid.d + x * n_u)
         tau = 0.5 * zeta * (itself - by_b) + (1.0 - zeta) * by_zeta
-        directions = (w * (tau - by_w) + by_w, tau - by_w, tau, by_zeta, by_w, itself - by_b, 1.5 * by_b)
-        more = (1.0 - boxes.v0) * (0.0 if fused else 1.0)
-        moved = sum((grid.over_d2(part) for part in directions), np.zeros(len(boxes.v0)))
-        moved = moved + (1.0 + more) * grid.over_d2(0.5 * (itself - by_b) - by_zeta)
-        moved = moved + grid.over_d2(x * n_y) + grid.over_d2(e_u * grid.d * grid.d + x * n_u)
-        of_ratio, horner, _ = _ratio(grid, "log_cosh", vector, fused)
+        of = roundings(boxes)
+        moved = of.variance * grid.over_d2(w * (tau - by_w) + by_w) + of.tau * grid.over_d2(tau - by_w)
+        moved = moved + of.nine * grid.over_d2(tau) + of.zeta * grid.over_d2(by_zeta) + of.w * grid.over_d2(by_w)
+        moved = moved + of.square_in(fused) * grid.over_d2(0.5 * (itself - by_b) - by_zeta)
+        moved = moved + of.rho * grid.over_d2(itself - by_b) + (of.b + 0.5 * of.x) * grid.over_d2(by_b)
+        moved = moved + of.y * grid.over_d2(x * n_y) + of.u * grid.over_d2(e_u * grid.d * grid.d + x * n_u)
+        of_ratio, horner, _ = _ratio(grid, of, "log_cosh", vector, fused)
         size, of_x = grid.over_d2(itself), 1.0 - boxes.v0
         arithmetic = _horner(edge, grid, fused) + of_x * (horner + of_ratio * (0.0 if fused else 1.0))
-        of_a = (moved + arithmetic + size * (1.0 if fused else 2.0)) * U * SECOND
+        of_a = (moved + arithmetic + half_ulp(size) + (0.0 if fused else 1.0) * size) * U * SECOND
         of_a = of_a + relative + _off(vector, witness, boxes) / grid.least
         least = grid.least_of(itself) - of_a
         return _of_entropy(boxes, of_a, np.maximum(least, 0.0), constant)
@@ -282,14 +303,14 @@ def _off(vector: NDArray[np.float32], witness: Array, boxes: Squares) -> Array:
     """A bound over boxes of |D·(A₀ − P̂) + x·N|, D times what the surrogate of E log cosh is off by, relative to ρ."""
     above, below, edge = (rows_of(f"log_cosh_{part}", vector) for part in ("numerator", "denominator", "edge"))
     by_x, by_w = (count - 1 for count in witness.shape)
-    zeta = boxes.v0[:, None] + (boxes.v1 - boxes.v0)[:, None] * zeros(_OF_WITNESS * (by_x + 9))
-    w = boxes.r0[:, None] + (boxes.r1 - boxes.r0)[:, None] * zeros(_OF_WITNESS * (by_w + 9))
+    zeta = boxes.v0[:, None] + (boxes.v1 - boxes.v0)[:, None] * zeros(by_x + 9)
+    w = boxes.r0[:, None] + (boxes.r1 - boxes.r0)[:, None] * zeros(by_w + 9)
     on_x, on_w = chebyshev.chebvander(1.0 - 2.0 * zeta, by_x), chebyshev.chebvander(2.0 * w - 1.0, by_w)
     known = on_x @ witness @ on_w.transpose(0, 2, 1)
     y, u = (2.0 * zeta - 1.0)[:, :, None], (2.0 * w - 1.0)[:, None, :]
     off = below.at(y, u) * (edge.at(np.zeros(1), u) - known) + (1.0 - zeta)[:, :, None] * above.at(y, u)
     loose = _LOOSE * (above.size + below.size * (1.0 + float(np.abs(witness).sum())))
-    return np.asarray(between(_OF_WITNESS) ** 2 * np.abs(off).max((1, 2)) + loose)
+    return np.asarray(_sizes(off).sum((1, 2)) + loose)
 
 
 def _of_entropy(boxes: Squares, of_a: Array, least: Array, constant: float) -> Array:
@@ -318,11 +339,3 @@ def _of_entropy(boxes: Squares, of_a: Array, least: Array, constant: float) -> A
     # Beyond the last piece the logarithms are less than 1e-4 of ρ.
     beyond = np.where(rho_high > rho[-1], (of_a[:, 0] + 1e-4 * U) / np.maximum(least[:, 0] - 1e-4, 1e-9), 0.0)
     return np.asarray(np.maximum(found.max(axis=1), beyond) + U)
-
-
-def _moved(grid: Grid, by_b: Array, by_zeta: Array, by_w: Array, more: Array, of_b: float) -> Array:
-    """What the roundings of the coordinates move, in units of U; ρ² has `more`, b `of_b` roundings."""
-    tau = (1.0 - grid.zeta) * by_zeta - 0.5 * grid.zeta * by_b
-    directions = (grid.w * (tau - by_w) + by_w, tau - by_w, tau, by_zeta, by_w)
-    total = sum((grid.over_d2(direction) for direction in directions), of_b * grid.over_d2(by_b))
-    return np.asarray(total + (1.0 + more) * grid.over_d2(0.5 * by_b + by_zeta))

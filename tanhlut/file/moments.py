@@ -100,7 +100,7 @@ def _check(
             raise ValueError(f"moments: witness {name!r} has shape {array.shape} and dtype {array.dtype}")
         if not (np.abs(array) <= LARGEST).all():
             raise ValueError(f"moments: witness {name!r} has an entry that is NaN or over {LARGEST:g}")
-    for name in ("mean_bound", "entropy_bound"):
+    for name in ("mean_bound", "entropy_bound", "variance_bound"):
         if not 0.0 < float(metadata[name]) < 1.0:
             raise ValueError(f"the moments' {name} {metadata[name]} is not between 0 and 1")
     for name, word in schema.MOMENTS_FIXED.items():

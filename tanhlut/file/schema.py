@@ -85,6 +85,7 @@ MAX_DEGREE = 256
 MOMENTS_METADATA: dict[str, type] = {
     "mean_bound": float,  # sup |mean − true| claimed, on (−1, 1), in float32
     "entropy_bound": float,  # sup |entropy − true|/(1 + |true|) claimed
+    "variance_bound": float,  # sup |variance − true|/max(true, 1e-3·w) claimed, w = scale²/(scale² + π²/12)
     "chart": str,
     "versions": str,
     "command": str,

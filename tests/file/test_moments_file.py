@@ -77,6 +77,7 @@ def attribute(name: str, value: object) -> Callable[[h5py.File], None]:
         (lambda file: file["moments"].__delitem__("numbers"), ["numbers"]),
         (attribute("mean_bound", np.float64("nan")), ["mean_bound"]),
         (attribute("entropy_bound", np.float64(0.0)), ["entropy_bound"]),
+        (attribute("variance_bound", np.float64(2.0)), ["variance_bound"]),
         (attribute("mean_bound", np.float64(1e-9)), ["moments: digest"]),
         (attribute("chart", "another"), ["chart"]),
         (lambda file: file["moments"].attrs.__delitem__("command"), ["command"]),
