@@ -13,6 +13,7 @@ from tablegen.make.build import COARSEST_TOLERANCE, FINEST_TOLERANCE, build, che
 from tablegen.make.distill import HIDDEN
 from tablegen.make.distill import TOLERANCE as NETWORK_TOLERANCE
 from tablegen.show import error_map, pictures, report
+from tablegen.show import moments as of_moments
 from tablegen.verify.moments import MEASURE, QUANTITIES
 from tanhlut.errors import plain, require
 from tanhlut.file.axes import Bounds
@@ -114,6 +115,7 @@ def _parser() -> Parser:
     plot = commands.add_parser("plot", help="draw a table: surface, densities, grid")
     plot.add_argument("file", type=Path, metavar="FILE")
     plot.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.png")
+    plot.add_argument("--moments", action="store_true", help="draw mean, variance and entropy, and their error maps")
     plot.set_defaults(run=_plot)
 
     export = commands.add_parser(
@@ -148,10 +150,10 @@ def _build(options: argparse.Namespace) -> int:
         check_request(bounds, tolerance)
     target = store.check_target(options.output)
     table, found = None if options.beside is None else ModeTable.load(options.beside), None
-    of_moments = [name for name in QUANTITIES if name in asked]
-    if of_moments:
+    wanted = [name for name in QUANTITIES if name in asked]
+    if wanted:
         require("flint", "paranoid")  # if it is missing, that is said now, not after the solving
-        request.check_beside(table, of_moments)
+        request.check_beside(table, wanted)
     with interrupts.ending_the_process():
         if "mode" in asked:
             table, found = build(
@@ -159,10 +161,10 @@ def _build(options: argparse.Namespace) -> int:
             )
             table = claims.certified(table)
         assert table is not None
-        if of_moments:
-            fit = fitting.fitted(of_moments, table.moments)
+        if wanted:
+            fit = fitting.fitted(wanted, table.moments)
             least = None if found is not None else options.tol
-            table = table.with_moments(claims.moments(fit, options.command_line, of_moments, least))
+            table = table.with_moments(claims.moments(fit, options.command_line, wanted, least))
         data = store.image(table)
     store.write(target, data)
     rows, columns = table.values.shape
@@ -175,7 +177,7 @@ def _build(options: argparse.Namespace) -> int:
         say(f"error   {found.error:.3g} found, at loc {found.loc:.7g}, scale {found.scale:.7g}")
         for method in table.certificates:
             say(f"proven  {table.error_bound(method):.3g} at most for method {method!r}, anywhere, in float32")
-    for name in of_moments:
+    for name in wanted:
         say(f"proven  {MEASURE[name]} ≤ {claims.quantities(table)[name]:.3g}, anywhere, in float32")
     return 0
 
@@ -247,7 +249,10 @@ def _info(options: argparse.Namespace) -> int:
 def _plot(options: argparse.Namespace) -> int:
     target = store.check_target(options.output)
     _import_matplotlib()
-    pictures.table_picture(ModeTable.load(options.file), target)
+    table = ModeTable.load(options.file)
+    if options.moments and table.moments is None:
+        raise no_moments()
+    (of_moments.moments_picture if options.moments else pictures.table_picture)(table, target)
     say(f"wrote {plain(options.output)}")
     return 0
 

@@ -17,10 +17,11 @@ class Content(NamedTuple):
 
     table: str
     network: str | None
+    moments: str | None
     certificates: str | None
 
     def allows(self, loaded: "Content") -> bool:
-        """Whether a file with this content may load as `loaded`: the same, or without network or certificates."""
+        """Whether a file with this content may load as `loaded`: the same, or without its optional parts."""
         return loaded.table == self.table and all(
             part in (None, own) for part, own in zip(loaded[1:], self[1:], strict=True)
         )
@@ -28,10 +29,11 @@ class Content(NamedTuple):
 
 def of(table: ModeTable) -> Content:
     """The content of a loaded table."""
-    own = table.network
+    own, moments = table.network, table.moments
     return Content(
         of_table(table.loc, table.scale, table.values, dict(table.metadata)),
         None if own is None else of_network(list(own.weights), list(own.biases), dict(own.metadata)),
+        None if moments is None else of_moments(moments.vector, dict(moments.witnesses), dict(moments.metadata)),
         of_certificates(dict(table.certificates)),
     )
 
@@ -44,6 +46,11 @@ def of_table(loc: np.ndarray, scale: np.ndarray, values: np.ndarray, metadata: d
 def of_network(weights: list[np.ndarray], biases: list[np.ndarray], metadata: dict[str, float | str]) -> str:
     """The part `network`."""
     return _hash([*weights, *biases], metadata)
+
+
+def of_moments(vector: np.ndarray, witnesses: dict[str, np.ndarray], metadata: dict[str, float | str]) -> str:
+    """The part `moments`."""
+    return _hash([vector, *(witnesses[name] for name in sorted(witnesses))], metadata)
 
 
 def of_certificates(certificates: dict[str, schema.Certificate]) -> str | None:
@@ -81,7 +88,8 @@ class Base(NamedTuple):
 
 
 def bases() -> list[Base]:
-    """Small tables of the shipped one's nodes, so that most bytes are structure: bare, and with all that a file has."""
+    """Small tables of the shipped one's nodes, so that most bytes are structure: bare, with a network and certificates,
+    and with moments."""
     default = ModeTable.default()
     rows, columns = ([*range(0, len(axis) - 1, 16), len(axis) - 1] for axis in (default.loc, default.scale))
     loc, scale, values = default.loc[rows], default.scale[columns], default.values[np.ix_(rows, columns)]
@@ -91,4 +99,4 @@ def bases() -> list[Base]:
     ]
     network: Network | None = default.network
     full = ModeTable(loc.copy(), scale.copy(), values.copy(), dict(default.metadata), certificates, network)
-    return [Base(store.image(table), of(table)) for table in (bare, full)]
+    return [Base(store.image(table), of(table)) for table in (bare, full, bare.with_moments(default.moments))]

@@ -13,7 +13,19 @@ Damage = Callable[[np.random.Generator, bytearray], None]
 # What a size, a count or an address should not be.
 ODD = (0, 1, 2, 7, 8, 15, 16, 255, 4096, 65535, 1 << 16, (1 << 31) - 1, 1 << 31, (1 << 32) - 1, 1 << 40, 1 << 63)
 SIGNATURES = (b"GCOL", b"HEAP", b"SNOD", b"TREE", b"\x89HDF")
-MEMBERS = (b"digest\0", b"certificates\0", b"value\0", b"loc\0", b"scale\0", b"mode\0", b"network\0", b"weight0\0")
+MEMBERS = (
+    b"digest\0",
+    b"certificates\0",
+    b"value\0",
+    b"loc\0",
+    b"scale\0",
+    b"mode\0",
+    b"network\0",
+    b"weight0\0",
+    b"moments\0",
+    b"numbers\0",
+    b"mean_witness\0",
+)
 
 
 def _spot(rng: np.random.Generator, body: bytearray, margin: int = 1) -> int:

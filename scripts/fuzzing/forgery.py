@@ -92,6 +92,29 @@ def network(rng: np.random.Generator, file: h5py.File) -> None:
     return None
 
 
+def moments(rng: np.random.Generator, file: h5py.File) -> None:
+    """Numbers, witnesses, their shapes, and what is claimed of them."""
+    if "moments" not in file:
+        return values(rng, file)
+    group = file["moments"]
+    name = list(group)[rng.integers(len(group))]
+    array = group[name][()]
+    kind = rng.integers(5)
+    if kind == 0:
+        array.flat[rng.integers(array.size)] = _any_of(rng, ODD)
+    elif kind == 1:
+        array = np.nextafter(array, array.dtype.type(9))
+    elif kind == 2:
+        array = array.T.copy() if array.ndim == 2 else array[:-1]
+    elif kind == 3:
+        array = np.zeros((int(rng.integers(1, 600)),) * array.ndim, array.dtype)
+    else:
+        about = list(schema.MOMENTS_METADATA)[rng.integers(len(schema.MOMENTS_METADATA))]
+        group.attrs[about] = np.float64(_any_of(rng, ODD)) if schema.MOMENTS_METADATA[about] is float else "x" * 70
+    _put(file, f"moments/{name}", array)
+    return None
+
+
 def certificates(rng: np.random.Generator, file: h5py.File) -> None:
     """JSON of every kind, some of it certificates."""
     own, net = file.attrs["digest"], file["network"].attrs["digest"] if "network" in file else "none"
@@ -115,7 +138,7 @@ def certificates(rng: np.random.Generator, file: h5py.File) -> None:
     file.attrs["certificates"] = choices[rng.integers(len(choices))]
 
 
-ALL: tuple[Forgery, ...] = (values, axes, metadata, network, certificates)
+ALL: tuple[Forgery, ...] = (values, axes, metadata, network, moments, certificates)
 
 
 def sign(file: h5py.File) -> content.Content:
@@ -133,6 +156,14 @@ def sign(file: h5py.File) -> content.Content:
         net = content.of_network(weights, biases, about)
         names[group.attrs["digest"]] = schema.network_digest(weights, biases, about)
         group.attrs["digest"] = names[group.attrs["digest"]]
+    of_moments = None
+    if "moments" in file:
+        group = file["moments"]
+        vector = group[schema.VECTOR][()]
+        witnesses = {name: group[dataset][()] for name, dataset in schema.WITNESSES.items()}
+        about = {name: _plain(group.attrs[name]) for name in schema.MOMENTS_METADATA}
+        of_moments = content.of_moments(vector, witnesses, about)
+        group.attrs["digest"] = schema.moments_digest(vector, witnesses, about)
     proofs = None
     if "certificates" in file.attrs:
         text = file.attrs["certificates"]
@@ -143,7 +174,8 @@ def sign(file: h5py.File) -> content.Content:
         with suppress(Exception):
             entries = [schema.Certificate(**entry) for entry in json.loads(text)]
             proofs = content.of_certificates({entry.method: entry for entry in entries})
-    return content.Content(content.of_table(arrays["loc"], arrays["scale"], arrays["value"], meta), net, proofs)
+    own = content.of_table(arrays["loc"], arrays["scale"], arrays["value"], meta)
+    return content.Content(own, net, of_moments, proofs)
 
 
 def _plain(value: object) -> float | str:

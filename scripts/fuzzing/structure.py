@@ -10,11 +10,8 @@ Edit = Callable[[np.random.Generator, h5py.File], None]
 
 
 def _objects(file: h5py.File) -> list[h5py.HLObject]:
-    return [file, file["mode"], *file["mode"].values(), *_network(file)]
-
-
-def _network(file: h5py.File) -> list[h5py.HLObject]:
-    return [file["network"], *file["network"].values()] if "network" in file else []
+    groups = [file[name] for name in ("mode", "network", "moments") if name in file]
+    return [file, *(item for group in groups for item in (group, *group.values()))]
 
 
 def _one(rng: np.random.Generator, items: Any) -> Any:
@@ -56,7 +53,10 @@ def delete(rng: np.random.Generator, file: h5py.File) -> None:
 
 def rename(rng: np.random.Generator, file: h5py.File) -> None:
     """An attribute or a member takes another's name, after it lost it, or a new one."""
-    names = ["mode", "network", "value", "loc", "scale", "weight0", "bias0", "é", "x" * 300, "digest", "certificates"]
+    names = [
+        "mode", "network", "moments", "value", "loc", "scale", "weight0", "bias0", "numbers", "mean_witness", "é",
+        "x" * 300, "digest", "certificates",
+    ]  # fmt: skip
     if rng.random() < 0.5:
         attributes, name = _attribute(rng, file)
         new = _one(rng, [*attributes, *names])

@@ -2,21 +2,24 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tablegen import store
 from tanhlut import ModeTable, TableError
+from tanhlut.file.moments import Moments
 from tanhlut.file.network import Network
+from tanhlut.formula import surrogate
 
 
 class Forged(NamedTuple):
-    """A file's bytes (b"" where the contract refuses already) and the method to verify, or None for all claims."""
+    """A file's bytes (b"" where the contract refuses already) and what to verify: a method, a quantity or all."""
 
     name: str
     data: bytes
     method: str | None
+    quantity: str | None = None
 
 
 def forged(path: Path) -> Iterator[Forged]:
@@ -51,6 +54,7 @@ def forged(path: Path) -> Iterator[Forged]:
             f"file: certificate of {method} lowered by a tenth ({certificate.bound:g})", store.image(changed), method
         )
     yield from _networks(table, rng)
+    yield from _moments(table)
 
 
 def _networks(table: ModeTable, rng: np.random.Generator) -> Iterator[Forged]:
@@ -68,6 +72,40 @@ def _networks(table: ModeTable, rng: np.random.Generator) -> Iterator[Forged]:
                     table.loc.copy(), table.scale.copy(), table.values.copy(), table.metadata, own, network
                 )
                 yield Forged(f"file: network {kind}[{layer}] larger by {size:g}", store.image(changed), "mlp")
+
+
+def _moments(table: ModeTable) -> Iterator[Forged]:
+    """A coefficient of each polynomial and of a patch larger, patches swapped, witnesses moved, lower claims."""
+    own = table.moments
+    assert own is not None
+    first = {name: part.first for name, part in surrogate.POLYNOMIALS.items()}
+    first["patches"] = surrogate.PATCHES + 1900 * surrogate.PATCH
+    for name, place in first.items():
+        quantity = "mean" if "mean" in name else "variance" if name == "patches" else "entropy"
+        for size in (1e-5, 1e-3):
+            vector = own.vector.copy()
+            vector[place] += np.float32(size)
+            yield _with_moments(f"{name}[0] larger by {size:g}", quantity, table, vector=vector)
+    vector, at = own.vector.copy(), first["patches"]
+    vector[at : at + 32] = np.roll(vector[at : at + 32], surrogate.PATCH)
+    yield _with_moments("two patches swapped", "variance", table, vector=vector)
+    for name, quantity in (("mean", "mean"), ("mean", "variance"), ("log_cosh", "entropy")):
+        witness = own.witnesses[name].copy()
+        witness[3, 2] += 1e-5
+        yield _with_moments(f"witness {name} moved", quantity, table, witnesses={**own.witnesses, name: witness})
+    for quantity in ("mean", "entropy", "variance"):
+        name = f"{quantity}_bound"
+        lower = {**own.metadata, name: 0.9 * float(own.metadata[name])}
+        yield _with_moments(f"{name} a tenth lower", quantity, table, metadata=lower)
+
+
+def _with_moments(name: str, quantity: str, table: ModeTable, **parts: Any) -> Forged:
+    own = table.moments
+    assert own is not None
+    whole = {"vector": own.vector, "witnesses": own.witnesses, "metadata": own.metadata} | parts
+    witnesses = {key: array.copy() for key, array in whole["witnesses"].items()}
+    moments = Moments(whole["vector"].copy(), witnesses, whole["metadata"])
+    return Forged(f"file: moments: {name}", store.image(table.with_moments(moments)), None, quantity)
 
 
 def _image(table: ModeTable, arrays: dict[str, np.ndarray], metadata: dict[str, float] | None = None) -> bytes:

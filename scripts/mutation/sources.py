@@ -9,7 +9,8 @@ NARROW = ["--loc-max", "3", "--scale-min", "0.1", "--scale-max", "1.5", *WHOLE]
 
 
 class Mutant(NamedTuple):
-    """`old` becomes `new` in `path`, which a verification of these files must notice; none: tests of the analysis."""
+    """`old` becomes `new` in `path`, which a verification of these files (with options) must notice; none: tests of the
+    analysis."""
 
     name: str
     path: str
@@ -169,6 +170,43 @@ MUTANTS: list[Mutant] = [
         ("base * (1.0 + forward(u, rho, network))", "base"),
         ("a = z if k == last else tensors.of(z).algebraic(z)", "a = z if k == last else torch.tanh(z)"),
         verified=("data/default.h5",),
+    ),
+    *_program(
+        "formula/moments",
+        ("at_least(at_most(fma(b * zeta, g, b), ONE), ZERO)", "fma(b * zeta, g, b)"),
+        ("fma(b * zeta, g, b)", "fma(b * zeta, g, -b)"),
+        ("tau = fma(k * k, LOGISTIC, variance)", "tau = fma(k, LOGISTIC, variance)"),
+        ("ONE, at_least(at_most(fma", "ZERO, at_least(at_most(fma"),
+        verified=("data/default.h5 --quantity mean",),
+    ),
+    *_program(
+        "formula/moments",
+        ("fma(-TWO * a, divide(rho, k)", "fma(-TWO * a, rho"),
+        ("a = fma(b * b, ratio,", "a = fma(b, ratio,"),
+        ("(logarithm(scale) + ENTROPY_OF_UNIT)", "logarithm(scale)"),
+        verified=("data/default.h5 --quantity entropy",),
+    ),
+    *_program(
+        "formula/moments",
+        ("at_most(floor(row), LAST_ROW)", "floor(row)"),
+        ("at_least(select(z == z, z, ONE) * ROWS, FIRST_ROW)", "select(z == z, z, ONE) * ROWS"),
+        ("fma(fma(fma(d3, h, c3), h, b3), h, a3)", "fma(fma(fma(d3, h, c3), h, b3), h, -a3)"),
+        ("at_most(-QUARTER * log_ratio, LEAST)", "-QUARTER * log_ratio"),
+        ("ONE + square_root(divide(k * k * LOGISTIC, tau))", "ONE + square_root(divide(LOGISTIC, tau))"),
+        verified=("data/default.h5 --quantity variance",),
+    ),
+    *_analysis(
+        "verify/patches",
+        ("off = row.off + of_witness", "off = row.off"),
+        ("series, cut = expanded(*row.z)", "series, cut = expanded(0.0, 1.0)"),
+        ("total = total + of.tau * moves", "total = total + 0.0 * moves"),
+        ("of_z = of_z + units", "of_z = of_z + 0.0 * units"),
+        ("return local, running(", "return local, 0.0 * running("),
+    ),
+    *_analysis(
+        "verify/second",
+        ('slope = heat.at_zero("slope", coefficients) + KAPPA * of_f + _LAST_BITS', "slope = _LAST_BITS"),
+        ("* 2 / 9), 0)", "* 1 / 9), 0)"),
     ),
     *_analysis(
         "verify/rounding",

@@ -42,6 +42,8 @@ def describe(table: ModeTable) -> str:
         lines["moments"] = f"mean, variance and entropy by {table.moments.nbytes:,} bytes of numbers"
         lines["mean error"] = f"≤ {table.moments.metadata['mean_bound']:.4g} proven, on (−1, 1)"
         lines["entropy error"] = f"≤ {table.moments.metadata['entropy_bound']:.4g}·(1 + |entropy|) proven, on (−1, 1)"
+        of_variance = f"{table.moments.metadata['variance_bound']:.4g}·max(variance, w/1000)"
+        lines["variance error"] = f"≤ {of_variance} proven, on (−1, 1), w = scale²/(scale² + π²/12)"
         lines["their command"] = str(table.moments.metadata["command"])
         lines["their digest"] = f"sha256 {table.moments.digest}"
     for name, certificate in table.certificates.items():

@@ -184,7 +184,7 @@ def test_what_counts_as_a_failure(tmp_path: Path) -> None:
     case = cases.Case("untouched", base.content)
     assert answer["outcome"] == "loaded"
     assert judge(case, answer) is None
-    other = content.Content(base.content.table, None, "0")
+    other = content.Content(base.content.table, None, None, "0")
     assert judge(case._replace(content=other), answer) == "loaded as another table"
     assert "MB over" in str(judge(case, answer | {"memory": 301e6}))
     assert "crashed" in str(judge(case, {"outcome": "crashed", "why": "status -11"}))

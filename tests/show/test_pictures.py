@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tablegen.__main__ import main
+from tablegen.show.moments import error_cells
 from tablegen.show.report import describe
 from tablegen.show.words import bounds_in_words
 from tablegen.show.wrong_today import wrong_today_picture
@@ -31,6 +32,19 @@ def test_a_narrow_table_is_drawn(narrow: ModeTable, tmp_path: Path) -> None:
     table_picture(narrow, tmp_path / "narrow.png")
     wrong_today_picture(tmp_path / "wrong.png")
     assert all(path.read_bytes().startswith(PNG) for path in tmp_path.iterdir())
+
+
+def test_moments_are_drawn(coarse_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    default, out = Path(__file__).parents[2] / "data" / "default.h5", tmp_path / "moments.png"
+    assert main(["plot", str(default), "--moments", "-o", str(out)]) == 0
+    assert out.read_bytes().startswith(PNG)
+    own = ModeTable.default().moments
+    assert own is not None
+    _, _, found = error_cells(ModeTable.default(), "mean")
+    assert 1e-7 < found.max() <= float(own.metadata["mean_bound"])
+    assert main(["plot", str(coarse_file), "--moments", "-o", str(tmp_path / "none.png")]) == 2
+    assert "holds no moments" in capsys.readouterr().err
+    assert "variance error" in describe(ModeTable.default())
 
 
 def test_a_missing_matplotlib_names_the_extra(coarse_file: Path, tmp_path: Path) -> None:
