@@ -33,7 +33,9 @@ def of(table: ModeTable) -> Content:
     return Content(
         of_table(table.loc, table.scale, table.values, dict(table.metadata)),
         None if own is None else of_network(list(own.weights), list(own.biases), dict(own.metadata)),
-        None if moments is None else of_moments(moments.vector, dict(moments.witnesses), dict(moments.metadata)),
+        None
+        if moments is None
+        else of_moments(moments.vector, moments.double, dict(moments.witnesses), dict(moments.metadata)),
         of_certificates(dict(table.certificates)),
     )
 
@@ -48,9 +50,11 @@ def of_network(weights: list[np.ndarray], biases: list[np.ndarray], metadata: di
     return _hash([*weights, *biases], metadata)
 
 
-def of_moments(vector: np.ndarray, witnesses: dict[str, np.ndarray], metadata: dict[str, float | str]) -> str:
+def of_moments(
+    vector: np.ndarray, double: np.ndarray, witnesses: dict[str, np.ndarray], metadata: dict[str, float | str]
+) -> str:
     """The part `moments`."""
-    return _hash([vector, *(witnesses[name] for name in sorted(witnesses))], metadata)
+    return _hash([vector, double, *(witnesses[name] for name in sorted(witnesses))], metadata)
 
 
 def of_certificates(certificates: dict[str, schema.Certificate]) -> str | None:

@@ -159,11 +159,11 @@ def sign(file: h5py.File) -> content.Content:
     of_moments = None
     if "moments" in file:
         group = file["moments"]
-        vector = group[schema.VECTOR][()]
+        vector, double = group[schema.VECTOR][()], group[schema.DOUBLE][()]
         witnesses = {name: group[dataset][()] for name, dataset in schema.WITNESSES.items()}
         about = {name: _plain(group.attrs[name]) for name in schema.MOMENTS_METADATA}
-        of_moments = content.of_moments(vector, witnesses, about)
-        group.attrs["digest"] = schema.moments_digest(vector, witnesses, about)
+        of_moments = content.of_moments(vector, double, witnesses, about)
+        group.attrs["digest"] = schema.moments_digest(vector, double, witnesses, about)
     proofs = None
     if "certificates" in file.attrs:
         text = file.attrs["certificates"]

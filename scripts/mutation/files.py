@@ -102,9 +102,9 @@ def _moments(table: ModeTable) -> Iterator[Forged]:
 def _with_moments(name: str, quantity: str, table: ModeTable, **parts: Any) -> Forged:
     own = table.moments
     assert own is not None
-    whole = {"vector": own.vector, "witnesses": own.witnesses, "metadata": own.metadata} | parts
+    whole = {"vector": own.vector, "witnesses": own.witnesses, "metadata": own.metadata, "double": own.double} | parts
     witnesses = {key: array.copy() for key, array in whole["witnesses"].items()}
-    moments = Moments(whole["vector"].copy(), witnesses, whole["metadata"])
+    moments = Moments(whole["vector"].copy(), witnesses, whole["metadata"], whole["double"].copy())
     return Forged(f"file: moments: {name}", store.image(table.with_moments(moments)), None, quantity)
 
 

@@ -13,7 +13,7 @@ root besides Λ/2, with p = 1 − q = √(c/τ), x = 1 − z²; τ' = (x/2, −(
     ζ           (½, 0, 0)          √ζ, row    (1, 0, 0) each  w, q, 1 + p (0, 1, 0) each  c/τ  (0, p/(2(1 + p)), 0)
     √           (0, p/(1 + p), 0)  √τ, the quotient, the product  (0, 0, 1) each          exp  (0, 0, EXP)
 
-and the local coordinates, the running error of Horner's rule, and the square.
+and the local coordinates, the running error of the patch's polynomial (`operations.patch`), and the square.
 """
 
 from collections.abc import Iterator
@@ -294,5 +294,14 @@ def _horner(values: Array, fused: bool) -> tuple[Array, Array]:
             error = error + size
         return size, error
 
-    columns = [running([sizes[:, k, i] for k in (3, 2, 1, 0)], [np.zeros(len(sizes))] * 4) for i in (3, 2, 1, 0)]
+    def along_h(column: Array) -> tuple[Array, Array]:
+        """Of the even and of the odd powers of h, in h², which is rounded itself; and of both together."""
+        (even, of_even), (odd, of_odd) = (
+            (low + high * grown**2, (1.0 + more) * high * grown**2 + low + high * grown**2)
+            for low, high in ((column[:, 0], column[:, 2]), (column[:, 1], column[:, 3]))
+        )
+        size = even + odd * grown
+        return size, of_even + of_odd * grown + more * odd * grown + size
+
+    columns = [along_h(sizes[:, :, i]) for i in (3, 2, 1, 0)]
     return local, running([size for size, _ in columns], [error for _, error in columns])[1]

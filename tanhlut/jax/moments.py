@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from tanhlut.formula.nodes import RULES
-from tanhlut.formula.surrogate import HUGE
+from tanhlut.formula.surrogate import SINGLE_RANGE
 from tanhlut.jax.numbers import numbers
 from tanhlut.jax.text import DOUBLE, SINGLE, of, signed
 
@@ -39,7 +39,7 @@ def _(primals: Pair, tangents: Pair) -> Pair:
 def slope(loc: jax.Array, scale: jax.Array) -> jax.Array:
     """S = dM/dloc."""
     if of(loc) is SINGLE:
-        return _surrogate("slope", loc, scale)
+        return _surrogate("mean_by_loc", loc, scale)
     far = jnp.isinf(loc) | jnp.isinf(scale)
     near = jnp.where(far, 1.0, loc)
     value = jax.jvp(lambda at: _mean(at, scale), (near,), (jnp.ones_like(loc),))[1]
@@ -76,11 +76,11 @@ def _(primals: Pair, tangents: Pair) -> Pair:
 
 
 def _surrogate(name: str, loc: jax.Array, scale: jax.Array) -> jax.Array:
-    """By the text in float32, which scales a loc beyond HUGE down by a number whose square XLA flushes to 0; no scale
+    """By the text in float32, which scales a loc beyond `huge` down by a number whose square XLA flushes to 0; no scale
     below ORDINARY can be told from that there."""
-    far = (jnp.abs(loc) > HUGE) & (scale >= 0.0) & (scale < ORDINARY)
+    far = (jnp.abs(loc) > SINGLE_RANGE.huge) & (scale >= 0.0) & (scale < ORDINARY)
     value: jax.Array = getattr(SINGLE, name)(loc, jnp.where(far, ORDINARY, scale), numbers(), -1.0, 1.0)
-    if name in ("mean", "slope"):
+    if name in ("mean", "mean_by_loc"):
         return value
     return jnp.where(far & (scale == 0.0), -jnp.inf, value) if name == "entropy" else jnp.where(far, 0.0, value)
 

@@ -22,7 +22,7 @@ def numbers() -> Numbers:
     found = reader.read(shipped()).moments
     if found is None:
         raise TableError(f"{shipped()}: holds no moments: reinstall tanhlut")
-    moments = Moments(found.vector, found.witnesses, found.metadata)
+    moments = Moments(found.vector, found.witnesses, found.metadata, found.double)
     if moments.digest != found.digest:
         raise TableError(f"{shipped()}: the moments' digest is {found.digest}, not {moments.digest}: reinstall tanhlut")
     return Numbers(tuple(map(np.float32, moments.vector[: surrogate.PATCHES])), moments.vector)

@@ -138,7 +138,9 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     lie.write_bytes(store.image(ModeTable.default().with_moments(boast)))
     assert main(["verify", str(lie), "--quantity", "entropy"]) == 1
     assert "claims 1e-06 for the entropy, but only" in capsys.readouterr().err
-    boast = Moments(FILE.vector.copy(), dict(FILE.witnesses), {**FILE.metadata, "variance_bound": 5e-6})
+    boast = Moments(
+        FILE.vector.copy(), dict(FILE.witnesses), {**FILE.metadata, "variance_bound": 5e-6}, FILE.double.copy()
+    )
     lie.write_bytes(store.image(ModeTable.default().with_moments(boast)))
     assert main(["verify", str(lie), "--quantity", "variance", "--json", str(out)]) == 1
     said = capsys.readouterr()
