@@ -2,14 +2,13 @@
 
     bilinear      the table's four corners, interpolated                 error: the table's tolerance
     refined       bilinear, then Halley                                  as good as exact
-    exact         closed-form start, then Halley; no table               as good as exact, for any (loc, scale)
+    exact         closed form, a rough step, then Halley; no table       as good as exact, for any (loc, scale)
     mlp           the distilled network (tanhlut.compute.mlp); no gather         error: the network's tolerance
     mlp_refined   mlp, then Halley                                       as good as exact
 
-Halley steps are fixed in number, so the cost is the same everywhere. Worst start, over the plane, in relative error:
-a table cell 0.14 (deep octaves, which only float64 inputs reach; 0.021 elsewhere), the closed form 0.23, the network
-2e-3. A step cubes it: float32 needs 1 after a table or a network and 2 after the closed form, float64 one more. Largest
-errors seen in docs/accuracy.md.
+Steps are fixed in number, so the cost is the same everywhere. Worst start, over the plane, in relative error:
+a table cell 0.14 (deep octaves, which only float64 inputs reach; 0.021 elsewhere), the closed form and its rough step
+1e-3, the network 2e-3. A step cubes it: float32 needs 1, float64 one more. Largest errors seen in docs/accuracy.md.
 """
 
 from typing import Literal
@@ -23,15 +22,6 @@ METHODS: tuple[Method, ...] = (*COMPILED, *NETWORK_METHODS)
 REFINED: dict[Method, Method] = {"bilinear": "refined", "mlp": "mlp_refined"}  # with a Halley step behind it
 
 STEPPED: tuple[Method, ...] = tuple(REFINED.values())
-
-# Steps of the compiled methods in float32.
-STEPS = (0, 1, 2)
-
-
-def steps(method: int, bounded: bool) -> int:
-    """How often the kernels step: outside a table's bounds they begin with the closed form, and all elements alike."""
-    return max(STEPS) if bounded else STEPS[method]
-
 
 # No float32 answer of the method "exact", for any loc and any scale > 0, is further than this from the mode:
 # proven by tablegen.verify.exact over the whole half-plane, which tests/verify/test_verify.py repeats.

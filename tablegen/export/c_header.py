@@ -22,12 +22,12 @@ from tanhlut.formula.coefficients import SINGLE
 from tanhlut.formula.excess import excess
 from tanhlut.formula.functions import FILES
 from tanhlut.formula.instantiate import instantiate
-from tanhlut.methods import COMPILED, Method, steps
+from tanhlut.methods import COMPILED, Method
 
 QUANTITIES = ("mode", "mean")
 MEAN = f"{PREFIX}mean_numbers"
 # Numbers whose names say no more than their digits.
-_DIGITS = {"ZERO", "HALF", "ONE", "ONE_AND_A_HALF", "TWO", "THREE", "NINE", "INFINITY"}
+_DIGITS = {"ZERO", "HALF", "ONE", "TWO", "THREE", "NINE", "INFINITY"}
 # The operations that are functions of their own in C, with what they give.
 _CALLS = {"fma": "float", "select": "float", "absolute": "float", "at_most": "float", "at_least": "float"} | {
     "invalid_if": "float", "bits": "int32_t", "floor": "float",
@@ -119,15 +119,29 @@ def _text(printer: Printer) -> Any:
 
         return made
 
+    def named(name: str, function: Any) -> Any:
+        function.__name__, function.__doc__ = name, getattr(operations, name).__doc__
+        return printer.element(function)
+
+    def horner_of(x: Any, given: list[Value]) -> Any:
+        total, *rest = given
+        for coefficient in rest:
+            total = calls["fma"](total, x, coefficient)
+        return total
+
     def horner(name: str, given: tuple[float, ...]) -> Any:
         def polynomial(x: Any) -> Any:
-            total, *rest = (printer.number(f"{name}_{k}", value) for k, value in enumerate(given))
-            for coefficient in rest:
-                total = calls["fma"](total, x, coefficient)
-            return total
+            return horner_of(x, [printer.number(f"{name}_{k}", value) for k, value in enumerate(given)])
 
-        polynomial.__name__, polynomial.__doc__ = name, getattr(operations, name).__doc__
-        return printer.element(polynomial)
+        return named(name, polynomial)
+
+    def power_of_two(x: Any) -> Any:
+        square = x * x
+        even, odd = (
+            horner_of(square, [printer.number(f"power_of_two_{k}", value) for k, value in part])
+            for part in coefficients.even_and_odd([*enumerate(SINGLE.exp2)])
+        )
+        return calls["fma"](odd, x, even)
 
     def bivariate(name: str) -> Any:
         horner = surrogate.polynomials(calls["fma"], lambda data, k: atom("float", f"{data}[{k}]"))[name]
@@ -148,7 +162,7 @@ def _text(printer: Printer) -> Any:
         "divide": lambda a, b: Value("float", "{} / {}", a, b),
         "numerator": horner("numerator", SINGLE.numerator),
         "denominator": horner("denominator", SINGLE.denominator),
-        "power_of_two": horner("power_of_two", SINGLE.exp2),
+        "power_of_two": named("power_of_two", power_of_two),
         "from_bits": lambda word, like: Value("float", f"{PREFIX}from_bits({{}})", word),
         "integer": lambda x: x if x.kind == "int32_t" else Value("int32_t", "(int32_t){}", x),
         "real": lambda word: Value("float", "(float){}", word),
@@ -274,11 +288,13 @@ def _proven(table: ModeTable, contents: Contents) -> str:
 def _summary(table: ModeTable, method: Method) -> str:
     """What the method does, in words."""
     bounded = method != "exact" and not table.bounds.whole_plane
-    number = COMPILED.index(method)
-    count = steps(number, bounded and method != "bilinear")
-    then = f", then {count} Halley step{'s' * (count > 1)}" if count else ""
+    then = "" if method == "bilinear" else ", then a Halley step"
     outside = f"; covers {bounds_in_words(table.bounds)}, elsewhere exact" if bounded else ""
-    return ("a closed-form start" if method == "exact" else "four corners of a table") + then + plain_ascii(outside)
+    return (
+        ("a closed form and a rough step" if method == "exact" else "four corners of a table")
+        + then
+        + plain_ascii(outside)
+    )
 
 
 def _bracketed(number: float) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from tanhlut.file.packed import Packed
 from tanhlut.formula import layout
-from tanhlut.methods import COMPILED, Method, steps
+from tanhlut.methods import Method
 
 LARGEST = float(np.finfo(np.float32).max)
 
@@ -43,8 +43,8 @@ def arrays(packed: Packed) -> Table:
 
 def functions(text: Any, method: Method, table: Table | None) -> Functions:
     """The method's functions in the operations of `text` (`bits` and `element`), decorated as its own are."""
-    number = COMPILED.index(method)
     bounds = () if table is None else table.bounds
+    stepless = method == "bilinear" and not bounds
     element: Callable[[Callable[..., Any]], Callable[..., Any]] = text.element
 
     @element
@@ -64,27 +64,30 @@ def functions(text: Any, method: Method, table: Table | None) -> Functions:
         loc_max, scale_min, scale_max = bounds
         return (text.absolute(loc) <= loc_max) & (scale >= scale_min) & (scale <= scale_max)
 
-    def first(loc: Any, scale: Any, m: Any, delta: Any) -> Any:
+    def first(loc: Any, scale: Any, m: Any, s: Any, delta: Any) -> Any:
+        """(The table's y if there is a table, the x that a step begins with.)"""
         if table is None:
-            return text.closed_form(m, delta)
+            return None, text.rough_start(m, s, delta)
         y = interpolated(m, delta)
-        return text.select(inside(loc, scale), y, text.closed_form(m, delta)) if bounds else y
+        x = text.fma(s, y, m)
+        return y, text.select(inside(loc, scale), x, text.rough_start(m, s, delta)) if bounds else x
 
     @element
     def start(loc: Any, scale: Any) -> Any:
         """What the steps begin with; for the self-test, which a step would hide an error from."""
-        m, _, delta = text.fold(loc, scale)
-        return first(loc, scale, m, delta)
+        m, s, delta = text.fold(loc, scale)
+        y, x = first(loc, scale, m, s, delta)
+        return y if stepless else x
 
     @element
     def fraction(loc: Any, scale: Any) -> Any:
         """|mode| on (-1, 1)."""
         m, s, delta = text.fold(loc, scale)
-        y = first(loc, scale, m, delta)
-        for _ in range(steps(number, bool(bounds))):
-            stepped = text.step(y, m, s, delta)
-            y = text.select(inside(loc, scale), y, stepped) if bounds and method == "bilinear" else stepped
-        return y
+        y, x = first(loc, scale, m, s, delta)
+        if stepless:
+            return y
+        stepped = text.step(x, m, s, delta)
+        return text.select(inside(loc, scale), y, stepped) if method == "bilinear" else stepped
 
     @element
     def mode_bounded(loc: Any, scale: Any, low: Any, high: Any) -> Any:

@@ -158,7 +158,7 @@ def _curvature(m: Tensor, delta: Tensor) -> tuple[Tensor, Tensor]:
     text = tensors.of(m)
     y = text.closed_form(m, delta)
     for _ in range(2):
-        y = text.step(y, m, s, delta)
+        y = text.step(m + s * y, m, s, delta)
     _, _, q, _ = text.tanh_parts(m + s * y)
     d = y * y - delta * q
     by_loc = 2.0 * y * q / d**3

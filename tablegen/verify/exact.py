@@ -1,17 +1,17 @@
-"""The table-free method in float32 outside a table's bounds: closed-form start, then two Halley steps.
+"""The table-free method in float32 outside a table's bounds: closed-form start, a rough step, then a Halley step.
 
 The start y0 = c/√(1 + c²) (`tanhlut.formula.element.closed_form`) increases in m and in δ, like the mode: with
 a = 3|δ|, w³ = 3m, for δ > 0 the derivative of a + w³/√(w² + a) by a is at least 1/2 and by w positive; for δ ≤ 0, with
 r = a/w², c = w/(r + 1/(1 + 2r/3)), whose denominator increases in r (derivative 1 − (2/3)/(1 + 2r/3)² > 0) and r falls
 with w. So over a box y0 lies between its values at the lower and the upper corner, the mode too, and their distance is
-bounded; two applications of `halley.step_error` give the result's error, and boxes for which that is not small are
+bounded; `halley.rough_error` and `step_error` give the result's error, and boxes for which that is not small are
 halved.
 
 Rounding of the start: in torch operations, |log 3m| ≤ 70 (cubes are taken for 1e-30 at least), a third of it with 2
 ulp and two roundings is within 70/3·6·U = 140·U absolute, so w², and with it everything after, within 300·U < 2e-5
-relative. The compiled kernels take
-roots by one Newton step from a guess, 1/√x within 0.18 % and 1/∛x within 0.31 %: their start is within 0.29 % of the
-closed form (measured over 40 million points; tests/formula/test_parts.py repeats it). START covers both.
+relative, ROUNDING. The compiled kernels guess roots, with factors of the true ones within ROOT and CUBE_ROOT
+(tests/formula/test_coefficients.py). The start falls with w² (w³/(a + w⁴/(w² + 2a/3)) with a fixed numerator does: the
+derivative of (w² + 2a/3)/(a·(w² + 2a/3) + w⁴) by w² is negative) and rises with the first 1/√, which cancels for δ ≤ 0.
 """
 
 import math
@@ -21,13 +21,12 @@ from functools import cache
 import numpy as np
 
 from tablegen.verify.boxes import Array, Boxes, corners, slope_minimum
-from tablegen.verify.halley import Start, step_error
+from tablegen.verify.halley import Start, from_y, rough_error, step_error
 from tablegen.verify.refine import Flags, Indices, quarter_until
 from tablegen.verify.rounding import DELTA_ABOVE, DELTA_BELOW
 from tanhlut.formula.coefficients import SINGLE
-from tanhlut.methods import COMPILED, STEPS
 
-START = 0.004
+ROOT, CUBE_ROOT, ROUNDING = (0.9999, 1.0887), (0.9685, 1.039), 1e-4
 LOC_CLAMP, DELTA_CLAMP = SINGLE.loc_saturation, 2.0 * SINGLE.scale_saturation**2 - 1.0  # where `fold` clamps
 
 TARGET = 4.2e-7  # boxes bounded by less are not halved; about what rounding alone is charged near the seam
@@ -76,20 +75,24 @@ def box_error(boxes: Boxes) -> Array:
     y = corners(boxes)
     low, high = y.y00[0], y.y11[1]
     slope = slope_minimum(boxes, y)
-    start_low = closed_form(boxes.m0, boxes.d0) * (1.0 - START)
-    start_high = np.minimum(closed_form(boxes.m1, boxes.d1) * (1.0 + START), 1.0)
+    start_low, start_high = starts(boxes)
     error = np.maximum(start_high - low, high - start_low)
-    for _ in range(STEPS[COMPILED.index("exact")]):
-        error = step_error(boxes, Start(low, high, slope, error))
-    return error
+    off = rough_error(boxes, from_y(boxes, low, high, slope, error))
+    return step_error(boxes, Start(low, high, slope, off))
 
 
-def closed_form(m: Array, delta: Array) -> Array:
-    """The start in float64."""
+def starts(boxes: Boxes) -> tuple[Array, Array]:
+    """(lowest, highest) start over each box, whatever the roots."""
+    low = closed_form(boxes.m0, boxes.d0, CUBE_ROOT[1], ROOT[0]) * (ROOT[0] - ROUNDING)
+    return low, closed_form(boxes.m1, boxes.d1, CUBE_ROOT[0], ROOT[1]) * (ROOT[1] + ROUNDING)
+
+
+def closed_form(m: Array, delta: Array, cube_root: float = 1.0, root: float = 1.0) -> Array:
+    """The start in float64, with those factors of 1/∛(3m) and of the first 1/√."""
     a, cube = 3.0 * np.abs(delta), 3.0 * m
-    w2 = np.cbrt(cube) ** 2
+    w2 = np.cbrt(cube) ** 2 * cube_root
     with np.errstate(divide="ignore", invalid="ignore"):
-        above = np.sqrt(a + np.where(w2 + a > 0, cube / np.sqrt(w2 + a), 0.0))
+        above = np.sqrt(a + np.where(w2 + a > 0, root * cube / np.sqrt(w2 + a), 0.0))
         below = cube / (a + np.where(w2 > 0, w2 * w2 / (w2 + a * (2.0 / 3.0)), 0.0))
     c = np.where(delta > 0, above, below)
     return np.asarray(c / np.sqrt(1.0 + c * c))

@@ -26,7 +26,7 @@ from tablegen.verify import exact, premises, witness
 from tablegen.verify.boxes import SLACK, Array, Boxes, corners, slope_minimum
 from tablegen.verify.chart import DEPTH, Interval, Squares, gradient, mode_on_chart, plane_of, unit_square
 from tablegen.verify.forward import Numbers, base_of, base_slope, numbers_of, over, rounding
-from tablegen.verify.halley import Start, step_error
+from tablegen.verify.halley import from_y, step_error
 from tablegen.verify.refine import Flags, Indices, largest, quarter_until
 from tablegen.verify.witness import Witness
 from tanhlut.file.network import Network
@@ -306,4 +306,4 @@ def _refined(boxes: Boxes, sup: float, relative: float) -> Array:
     y = corners(boxes)
     low, high = y.y00[0], y.y11[1]
     error = np.minimum(sup, relative * high * (1.0 + SLACK)) + 1e-30
-    return step_error(boxes, Start(low, high, slope_minimum(boxes, y), error))
+    return step_error(boxes, from_y(boxes, low, high, slope_minimum(boxes, y), error))

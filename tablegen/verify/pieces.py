@@ -20,7 +20,7 @@ from tablegen.verify import exact, halley
 from tablegen.verify.boxes import Array, Boxes, corners, slope_minimum
 from tablegen.verify.chart import Squares
 from tablegen.verify.forward import chart_rounding
-from tablegen.verify.halley import Start, step_error
+from tablegen.verify.halley import Start, rough_error, step_error
 from tablegen.verify.rounding import EXCESS, NODE, SMALLEST, WEIGHT, U
 from tanhlut.formula.coefficients import SEAM
 
@@ -39,9 +39,10 @@ class Pieces(NamedTuple):
         name: in sentences.
         clamps: where loc and scale are clamped.
         fold: (loc, scale) → (m, s, δ).
-        tanh_parts: x → (whether x is near, tanh x, 1 − tanh² x, x − tanh x, which counts where x is near).
+        tanh_parts: x → (whether x is near, tanh x, 1 − tanh² x, x − tanh x).
         closed_form: (m, δ) → a start.
-        step: (y, m, s, δ) → a better y.
+        rough_step: (x, m, s, δ) → a better x.
+        step: (x, m, s, δ) → a better y.
         unfold: (y ≥ 0, loc) → the answer on loc's side.
     """
 
@@ -50,13 +51,14 @@ class Pieces(NamedTuple):
     fold: Callable[[Floats, Floats], tuple[Floats, Floats, Floats]]
     tanh_parts: Callable[[Floats], tuple[Any, Floats, Floats, Floats]]
     closed_form: Callable[[Floats, Floats], Floats]
+    rough_step: Callable[[Floats, Floats, Floats, Floats], Floats]
     step: Callable[[Floats, Floats, Floats, Floats], Floats]
     unfold: Callable[[Floats, Floats], Floats]
 
 
 def of_equation(pieces: Pieces) -> Iterator[str]:
     """What is broken of the pieces that know no table."""
-    for check in (_fold, _tanh_parts, _closed_form, _step, _unfold):
+    for check in (_fold, _tanh_parts, _closed_form, _rough_step, _step, _unfold):
         with np.errstate(all="ignore"):
             found = list(check(pieces))
         yield from (f"{pieces.name}: {what}" for what in found)
@@ -86,9 +88,8 @@ def _tanh_parts(pieces: Pieces) -> Iterator[str]:
     g, tau_near, e_near = halley.near_parts(true, ratio, true_gap)
     tau_far, e_far = halley.far_parts(rest)
     tiny = 8.0 * SMALLEST
-    yield from _unlike(
-        "x − tanh x below the seam", np.where(below, gap, 0.0), np.where(below, true_gap, 0.0), g + tiny, x
-    )
+    true_gap = np.where(below, true_gap, x - true)
+    yield from _unlike("x − tanh x", gap, true_gap, np.where(below, g, tau_far + U * true_gap) + tiny, x)
     yield from _unlike("tanh x", t, true, np.where(below, g + tau_near, tau_far) + tiny, x)
     true_slope = rest * (1.0 + true)
     yield from _unlike("1 − tanh² x", slope, true_slope, np.where(below, e_near, e_far) * true_slope + tiny, x)
@@ -96,9 +97,32 @@ def _tanh_parts(pieces: Pieces) -> Iterator[str]:
 
 def _closed_form(pieces: Pieces) -> Iterator[str]:
     m, _, delta = _arguments(pieces)
-    truth = exact.closed_form(m.astype(np.float64), delta.astype(np.float64))
-    allowed = exact.START * truth
-    yield from _unlike("the closed form", pieces.closed_form(m, delta), truth, allowed, m, delta)
+    exact_m, exact_delta = m.astype(np.float64), delta.astype(np.float64)
+    low, high = exact.starts(Boxes(exact_m, exact_m, exact_delta, exact_delta))
+    middle, reach = 0.5 * (low + high), 0.5 * (high - low)
+    yield from _unlike("the closed form", pieces.closed_form(m, delta), middle, reach, m, delta)
+
+
+def _beside(m: Floats, delta: Floats, low: Array, high: Array, off: float) -> tuple[Floats, Array]:
+    """A float32 x that far, relative, beside the mode's, and how far."""
+    x = [m + (1.0 + delta.astype(np.float64)) * np.asarray(y, np.float64) for y in (low, high)]
+    start = (x[1] * (1.0 + off)).astype(np.float32)
+    return start, np.maximum(np.abs(start - x[0]), np.abs(start - x[1])) + 1e-7 * x[1]
+
+
+def _rough_step(pieces: Pieces) -> Iterator[str]:
+    """As `_step`, and from starts as far off as the closed form."""
+    m, s, delta = _arguments(pieces)
+    exact_m, exact_delta = m.astype(np.float64), _exact_delta(pieces)
+    boxes = Boxes(exact_m, exact_m, exact_delta, exact_delta)
+    y = corners(boxes)
+    low, high, least = y.y00[0], y.y11[1], slope_minimum(boxes, y)
+    truth = exact_m + (1.0 + exact_delta) * high
+    for off in (0.0, 0.02, -0.02, -0.15):
+        start, far = _beside(m, delta, low, high, off)
+        bound = rough_error(boxes, Start(low, high, least, far))
+        found = pieces.rough_step(start, m, s, delta)
+        yield from _unlike(f"a rough step from {off:g} beside the mode", found, truth, bound, m, delta)
 
 
 def _step(pieces: Pieces) -> Iterator[str]:
@@ -109,8 +133,7 @@ def _step(pieces: Pieces) -> Iterator[str]:
     y = corners(boxes)
     low, high, least = y.y00[0], y.y11[1], slope_minimum(boxes, y)
     for off in (0.0, 1e-6, -1e-4, 0.02, -0.02):
-        start = np.clip(high * (1.0 + off), 0.0, 1.0).astype(np.float32)
-        far = np.maximum(start - low, high - start)
+        start, far = _beside(m, delta, low, high, off)
         bound = step_error(boxes, Start(low, high, least, far))
         found = pieces.step(start, m, s, delta)
         yield from _unlike(f"a Halley step from {off:g} beside the mode", found, high, bound + (high - low), m, delta)

@@ -138,8 +138,7 @@ def verify(
     used = np.ones(len(errors), dtype=bool)
     if method == "refined":
         over = (where.over_m, where.over_delta)
-        twice = not table.bounds.whole_plane  # the compiled kernels then step twice
-        errors, more = refined.bound(where.cells, found.boxes, found.y, errors, added, over, twice, progress)
+        errors, more = refined.bound(where.cells, found.boxes, found.y, errors, added, over, progress)
         boxes += more
         used = reachable(found.boxes.d0, found.boxes.d1)
     inside = float(errors[used].max(initial=0.0))  # NaN, if there is one

@@ -12,7 +12,7 @@ from tablegen.verify import exact
 from tablegen.verify.bilinear import judge
 from tablegen.verify.boxes import Array, Boxes, Corners, corners, slope_minimum
 from tablegen.verify.cells import Cells, reachable
-from tablegen.verify.halley import Start, step_error
+from tablegen.verify.halley import Start, from_y, step_error
 from tablegen.verify.refine import Flags, Indices, quarter_until
 from tablegen.verify.rounding import EXCESS, MARGIN, NODE, U
 
@@ -28,7 +28,6 @@ def bound(
     start_error: Array,
     added: Array,
     over: tuple[bool, bool],
-    twice: bool,
     progress: Callable[[int], None] = lambda boxes: None,
 ) -> tuple[Array, int]:
     """(bound of |refined − mode| per cell, boxes examined); cells that no float32 scale can reach count for nothing.
@@ -38,13 +37,11 @@ def bound(
         start_error: bound of the float32 bilinear lookup per cell.
         added: the part of it that is not interpolation in exact arithmetic: rounding and clamping.
         over: whether queries beyond the last m, beyond the last δ are answered by clamping.
-        twice: whether some backend takes two steps.
     """
 
     def after_steps(part: Boxes, ends: Corners, error: Array) -> Array:
         stretched, start = _start(cells, part, ends, error, over)
-        once = step_error(stretched, start)
-        return np.maximum(once, step_error(stretched, start._replace(error=once))) if twice else once
+        return step_error(stretched, start)
 
     errors = after_steps(boxes, y, start_error)
     halved = ~(errors <= TARGET) & reachable(boxes.d0, boxes.d1)
@@ -87,4 +84,4 @@ def _start(cells: Cells, boxes: Boxes, y: Corners, error: Array, over: tuple[boo
     high = np.where(beyond, 1.0, np.minimum(y.y11[1] * (1.0 + 2.0 * near), 1.0))
     top = np.where(beyond, 1.0, np.minimum(y.y01[1] * (1.0 + 2.0 * near), 1.0))
     ends = Corners((low, low), (top, top), (low, low), (high, high))
-    return stretched, Start(low, high, slope_minimum(stretched, ends) / MARGIN, error)
+    return stretched, from_y(stretched, low, high, slope_minimum(stretched, ends) / MARGIN, error)

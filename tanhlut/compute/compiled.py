@@ -74,7 +74,7 @@ class Kernels:
                 _log.warning("%s does not serve (%s): the cpu kernels were compiled anew", folder, problem)
                 cache.remove(folder)
             return
-        _log.info("compiling the cpu kernels, which takes some seconds: see tanhlut.warmup")
+        _log.info("compiling the cpu kernels (%s), which takes a second or more: see tanhlut.warmup", self.name)
         folder = kept.begin()
         try:
             problem = self._fill(folder)
@@ -119,6 +119,14 @@ class Kernels:
 def entries(function: Any) -> tuple[Any, ...]:
     """The compiled functions themselves, by signature: without numba's check of the arguments, 80 ns a call."""
     return tuple(overload.entry_point for overload in function.overloads.values())
+
+
+def addresses(function: Any) -> tuple[int, ...]:
+    """Where they are, as C calls them."""
+    return tuple(
+        overload.library.get_pointer_to_function(overload.fndesc.llvm_cfunc_wrapper_name)
+        for overload in function.overloads.values()
+    )
 
 
 @contextmanager

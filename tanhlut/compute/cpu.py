@@ -1,32 +1,48 @@
-"""The CPU kernel: the three methods, float32 and float64, into a caller's buffer, by numba.
+"""The CPU kernels: the three methods, float32 and float64, into a caller's buffer, by numba.
 
-An array is worked off in strips of STRIP elements that stay in the first-level cache, each in passes: a start (table
-or closed form), Halley steps, sign and bounds. Each pass is one loop that LLVM vectorises; fused into one loop the same
-operations run out of registers (measured, float32 exact: 2.5 ns an element fused, 1.6 in passes; AMD EPYC, AVX-512).
+An array is worked off in strips of STRIP elements that stay in the first-level cache, each in passes of one loop that
+LLVM vectorises. What limits a vector of moderate width is how long a chain of operations is, and how few of them fit
+into the registers that wait for it: the same operations in two loops take half as long as in one, until it is their
+number that counts (measured, AVX2, float32 "exact", of a torch.tanh: in two passes 0.99, in four 0.79). For the same
+reason each method is a function of its own: in a common one the numbers that a loop needs do not stay in registers.
 
 There is no branch on data, so the time does not depend on it (`scripts/instructions` counts). In vectors a select is an
 instruction; for a lone element LLVM may make it a branch, so what is left of a strip is filled up to LANES elements and
 takes the vector road too. Every operation is rounded as IEEE 754 says (no fast-math; fma where it is written), so a
 value is the same bits alone, in a vector, in any strip and on any thread.
 
-float64 differs from float32 only in its steps: their number and their coefficients. Its start is computed in float32,
-whose rounding is far below the start's own error; so `bilinear` of float64 has float32's rounding.
+float64 is float32 and one more step with float64's coefficients: the rounding of what it begins with is far below that
+step's reach; so `bilinear` of float64 has float32's rounding.
 
-The kernel takes addresses and numbers and knows nothing of tables: `packed` says what the arrays are. What is done to
+The kernels take addresses and numbers and know nothing of tables: `packed` says what the arrays are. What is done to
 one element is in `formula/element.py` and `bits.py`.
 """
+
+from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import float32, float64, int32, int64
 
-from tanhlut.compute.compiled import Kernels, entries
+from tanhlut.compute.compiled import Kernels, addresses, entries
 from tanhlut.compute.cpu_ops import DOUBLE, SINGLE, inline
-from tanhlut.compute.intrinsics import address, first_of, load_constant, load_pair, scratch, second_of, select, store
+from tanhlut.compute.intrinsics import (
+    address,
+    call,
+    first_of,
+    fma,
+    load_constant,
+    load_pair,
+    scratch,
+    second_of,
+    select,
+    store,
+)
 from tanhlut.compute.threads import THRESHOLD
 from tanhlut.formula import layout
-from tanhlut.methods import COMPILED, STEPS
+from tanhlut.methods import COMPILED
 
-BILINEAR, EXACT = COMPILED.index("bilinear"), COMPILED.index("exact")
+BILINEAR, REFINED, EXACT = (COMPILED.index(method) for method in ("bilinear", "refined", "exact"))
 STRIP, LANES = 256, 16
 
 kernels = Kernels()
@@ -45,30 +61,47 @@ def _interpolate(values, corner, row, u, v):
     return SINGLE.corners(first_of(lower), second_of(lower), first_of(upper), second_of(upper), u, v)
 
 
-def _runner(text, real, steps_more):
-    """The kernel of a precision, with its `text`; it steps that often in it, after those in float32."""
-    size = real.bitwidth // 8
-    one = text.ONE
+@inline
+def _from_table(m, delta, y, u, v, key, other, lanes, table):
+    """Between the corners of each one's cell; the key of its word of the index is read from memory, not from a vector
+    whose lanes would have to be taken apart."""
+    loc_index = load_constant(table, layout.LOC_INDEX, int64)
+    delta_index = load_constant(table, layout.DELTA_INDEX, int64)
+    values, row = load_constant(table, layout.VALUES, int64), np.int32(load_constant(table, layout.COLUMNS, int64))
+    first_loc = float32(load_constant(table, layout.FIRST_LOC, float64))
+    last_loc = float32(load_constant(table, layout.LAST_LOC, float64))
+    first_delta = float32(load_constant(table, layout.FIRST_DELTA, float64))
+    last_delta = float32(load_constant(table, layout.LAST_DELTA, float64))
+    for i in range(lanes):
+        key[i], other[i] = SINGLE.cell_keys(m[i], delta[i], last_loc, first_delta, last_delta)
+    for i in range(lanes):
+        words = load_constant(loc_index, key[i], int32), load_constant(delta_index, other[i], int32)
+        line, column, u[i], v[i] = SINGLE.cell_of(
+            m[i], delta[i], first_loc, last_loc, first_delta, last_delta, words[0], words[1]
+        )
+        key[i] = line * row + column
+    for i in range(lanes):
+        y[i] = _interpolate(values, key[i], row, u[i], v[i])
 
-    @inline
-    def run(loc, scale, out, begin, end, low, high, table, method):
+
+def _kernel(text, real, method, bounded):
+    """The kernel of a precision, with its `text`, and of a method, for tables of narrower bounds or for all others."""
+    size = real.bitwidth // 8
+    one, wide = text.ONE, real is float64
+    tabled, stepping = method != EXACT, method != BILINEAR or bounded
+    closed = method == EXACT or bounded
+
+    def run(loc, scale, out, begin, end, low, high, table):
         """Elements begin … end − 1 of the arrays of `real` at the addresses loc, scale, out; `table`: a record."""
-        loc_index = load_constant(table, layout.LOC_INDEX, int64)
-        delta_index = load_constant(table, layout.DELTA_INDEX, int64)
-        values, row = load_constant(table, layout.VALUES, int64), np.int32(load_constant(table, layout.COLUMNS, int64))
-        bounded = method != EXACT and load_constant(table, layout.BOUNDED, int64)
         loc_max = real(load_constant(table, layout.LOC_MAX, float64))
         scale_min = real(load_constant(table, layout.SCALE_MIN, float64))
         scale_max = real(load_constant(table, layout.SCALE_MAX, float64))
-        first_loc = float32(load_constant(table, layout.FIRST_LOC, float64))
-        last_loc = float32(load_constant(table, layout.LAST_LOC, float64))
-        first_delta = float32(load_constant(table, layout.FIRST_DELTA, float64))
-        last_delta = float32(load_constant(table, layout.LAST_DELTA, float64))
+        low, high = real(low), real(high)
         half, middle = text.image(low, high)
-        steps = STEPS[EXACT] if bounded else STEPS[method]  # in a bounded table some lanes begin with the closed form
         m, s, delta = scratch(STRIP, float32), scratch(STRIP, float32), scratch(STRIP, float32)
-        y, u, v = scratch(STRIP, float32), scratch(STRIP, float32), scratch(STRIP, float32)
-        corner, done = scratch(STRIP, int32), scratch(STRIP, int32)
+        x, y, t, h = scratch(STRIP, float32), scratch(STRIP, float32), scratch(STRIP, float32), scratch(STRIP, float32)
+        key, other = scratch(STRIP, int32), scratch(STRIP, int32)
+        wide_t, wide_h = scratch(STRIP, real), scratch(STRIP, real)
         few_loc, few_scale, few_out = scratch(LANES, real), scratch(LANES, real), scratch(LANES, real)
         first = begin
         while first < end:
@@ -84,43 +117,41 @@ def _runner(text, real, steps_more):
                     few_scale[i] = load_constant(scale, first + i, real)
                 a, b, c = address(few_loc), address(few_scale), address(few_out)
             lanes = max(n, LANES)
-            if method == EXACT:
+            for i in range(lanes):
+                mu, sigma = load_constant(a, i, real), load_constant(b, i, real)
+                m[i], s[i], delta[i] = _single(SINGLE.fold(mu, sigma))
+            if tabled:
+                _from_table(m, delta, y, t, h, key, other, lanes, table)
+            if closed:
                 for i in range(lanes):
-                    mu, sigma = load_constant(a, i, real), load_constant(b, i, real)
-                    m[i], s[i], delta[i] = _single(SINGLE.fold(mu, sigma))
-                    y[i] = SINGLE.closed_form(m[i], delta[i])
-            else:
+                    x[i] = fma(s[i], SINGLE.closed_form(m[i], delta[i]), m[i])
                 for i in range(lanes):
-                    mu, sigma = load_constant(a, i, real), load_constant(b, i, real)
-                    m[i], s[i], delta[i] = _single(SINGLE.fold(mu, sigma))
-                    line, column, u[i], v[i] = SINGLE.cell(
-                        m[i], delta[i], first_loc, last_loc, first_delta, last_delta, loc_index, delta_index
-                    )
-                    corner[i] = line * row + column
-                for i in range(lanes):
-                    y[i] = _interpolate(values, corner[i], row, u[i], v[i])
+                    x[i] = SINGLE.rough_step(x[i], m[i], s[i], delta[i])
             if bounded:
                 for i in range(lanes):
                     mu, sigma = load_constant(a, i, real), load_constant(b, i, real)
                     inside = (abs(mu) <= loc_max) & (sigma >= scale_min) & (sigma <= scale_max)
-                    y[i] = select(inside, y[i], SINGLE.closed_form(m[i], delta[i]))
-                    done[i] = inside & (method == BILINEAR)
-                for _ in range(steps):
-                    for i in range(lanes):
-                        y[i] = select(done[i] != 0, y[i], SINGLE.step(y[i], m[i], s[i], delta[i]))
-            else:
-                for _ in range(steps):
-                    for i in range(lanes):
-                        y[i] = SINGLE.step(y[i], m[i], s[i], delta[i])
-            if steps_more and bounded:
+                    x[i] = select(inside, fma(s[i], y[i], m[i]), x[i])
+                    key[i] = inside & (method == BILINEAR)
+            elif tabled and stepping:
+                for i in range(lanes):
+                    x[i] = fma(s[i], y[i], m[i])
+            if stepping:
+                for i in range(lanes):
+                    t[i], h[i] = SINGLE.residual(x[i], m[i], delta[i])
+                for i in range(lanes):
+                    stepped = SINGLE.corrected(t[i], h[i], s[i], delta[i])
+                    y[i] = select(key[i] != 0, y[i], stepped) if bounded else stepped
+            if wide and stepping:
                 for i in range(lanes):
                     mu, sigma = load_constant(a, i, real), load_constant(b, i, real)
-                    value = select(done[i] != 0, real(y[i]), text.step(real(y[i]), *text.fold(mu, sigma)))
-                    store(c, i, text.finish(value, mu, half, middle, low, high))
-            elif steps_more and steps:
+                    wide_m, wide_s, wide_delta = text.fold(mu, sigma)
+                    wide_t[i], wide_h[i] = text.residual(fma(wide_s, real(y[i]), wide_m), wide_m, wide_delta)
                 for i in range(lanes):
                     mu, sigma = load_constant(a, i, real), load_constant(b, i, real)
-                    value = text.step(real(y[i]), *text.fold(mu, sigma))
+                    _, wide_s, wide_delta = text.fold(mu, sigma)
+                    stepped = text.corrected(wide_t[i], wide_h[i], wide_s, wide_delta)
+                    value = select(key[i] != 0, real(y[i]), stepped) if bounded else stepped
                     store(c, i, text.finish(value, mu, half, middle, low, high))
             else:
                 for i in range(lanes):
@@ -134,22 +165,25 @@ def _runner(text, real, steps_more):
     return run
 
 
-_run32, _run64 = _runner(SINGLE, float32, 0), _runner(DOUBLE, float64, 1)
-
-_ADDRESSES = "void(int64, int64, int64, int64, int64, float64, float64, int64, int64)"
-_ARRAYS = "boolean({0}, {0}, {0}, float64, float64, int64, int64)"
+_ADDRESSES = "void(int64, int64, int64, int64, int64, float64, float64, int64)"
+_ARRAYS = "boolean(int64, {0}, {0}, {0}, float64, float64, int64)"
 
 
-@kernels.compiled(_ADDRESSES)
-def mode32(loc, scale, out, begin, end, low, high, table, method):
-    """Of float32 arrays at three addresses, `out` apart from the others: out[i] = mode for begin ≤ i < end."""
-    _run32(loc, scale, out, begin, end, float32(low), float32(high), table, method)
+class Kernel(NamedTuple):
+    """A compiled kernel: out[i] = mode for begin ≤ i < end, of arrays at addresses, `out` apart from the others."""
+
+    call: Any  # (loc, scale, out, begin, end, low, high, table), without numba's check of the arguments
+    address: int  # where the machine's code is, for `number` and `arrays`
 
 
-@kernels.compiled(_ADDRESSES)
-def mode64(loc, scale, out, begin, end, low, high, table, method):
-    """`mode32` of float64 arrays."""
-    _run64(loc, scale, out, begin, end, low, high, table, method)
+@cache
+def kernel(real: str, method: int, bounded: bool) -> Kernel:
+    """The kernel of "float32" or "float64", a method's number, and tables of narrower bounds or all others."""
+    kernels = Kernels(f"{real} {COMPILED[method]} {bounded}")
+    text, kind = {"float32": (SINGLE, float32), "float64": (DOUBLE, float64)}[real]
+    run = kernels.compiled(_ADDRESSES)(_kernel(text, kind, method, bounded))
+    kernels.build()
+    return Kernel(*entries(run), *addresses(run))
 
 
 @inline
@@ -168,30 +202,33 @@ def _serves(loc, scale, out):
     return apart and aligned and contiguous and out.size < THRESHOLD
 
 
-@kernels.compiled(_ARRAYS.format("float32[:]"), _ARRAYS.format("float64[:]"))
-def arrays(loc, scale, out, low, high, table, method):
-    """`mode32` or `mode64` of 1-d NumPy arrays of one dtype; False, and nothing done, where it does not serve."""
+def _arrays(kernel, loc, scale, out, low, high, table):
+    """The kernel at an address on 1-d NumPy arrays of its dtype; False, and nothing done, where it does not serve."""
     if not _serves(loc, scale, out):
         return False
     a, b, c = int64(loc.ctypes.data), int64(scale.ctypes.data), int64(out.ctypes.data)
-    if out.itemsize == 4:
-        mode32(a, b, c, 0, out.size, low, high, table, method)
-    else:
-        mode64(a, b, c, 0, out.size, low, high, table, method)
+    call(kernel, a, b, c, 0, out.size, low, high, table)
     return True
 
 
-@kernels.compiled("float64(float64, float64, float64, float64, int64, int64)")
-def number(loc, scale, low, high, table, method):
-    """The mode of two Python floats."""
+@cache
+def arrays(real: str) -> Any:
+    """`_arrays` for arrays of "float32" or "float64"."""
+    kernels = Kernels(f"{real} arrays")
+    run = kernels.compiled(_ARRAYS.format(f"{real}[:]"))(_arrays)
+    kernels.build()
+    return entries(run)[0]
+
+
+@kernels.compiled("float64(int64, float64, float64, float64, float64, int64)")
+def _number(kernel, loc, scale, low, high, table):
+    """The kernel of float64 at an address on two Python floats."""
     room = scratch(3, float64)
     room[0], room[1] = loc, scale
-    mode64(address(room), address(room) + 8, address(room) + 16, 0, 1, low, high, table, method)
+    call(kernel, address(room), address(room) + 8, address(room) + 16, 0, 1, low, high, table)
     return room[2]
 
 
+# The smallest is compiled at once, to see whether that works here; each of the others when it is first called.
 kernels.build()
-
-# What the short road calls.
-(call32,), (call64,), (call_number,) = entries(mode32), entries(mode64), entries(number)
-call_arrays32, call_arrays64 = entries(arrays)
+(number,) = entries(_number)

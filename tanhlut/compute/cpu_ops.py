@@ -79,6 +79,17 @@ def _polynomial(coefficients: tuple[Any, ...]) -> Any:
     return longer
 
 
+def _by_halves(given: tuple[Any, ...]) -> Any:
+    even, odd = (_polynomial(part) for part in coefficients.even_and_odd(given))
+
+    @inline
+    def value(x):
+        square = x * x
+        return fma(odd(square), x, even(square))
+
+    return value
+
+
 def _row(first: int, length: int, kind: Any) -> Any:
     @inline
     def row(data, u):
@@ -210,7 +221,7 @@ def _operations(kind: Any, given: Coefficients) -> dict[str, Any]:
         "invalid_if": invalid_if,
         "numerator": _polynomial(tuple(map(kind, given.numerator))),
         "denominator": _polynomial(tuple(map(kind, given.denominator))),
-        "power_of_two": _polynomial(tuple(map(kind, given.exp2))),
+        "power_of_two": _by_halves(tuple(map(kind, given.exp2))),
         "bits": bits,
         "from_bits": from_bits,
         "floor": floor,

@@ -7,7 +7,7 @@ from tanhlut.compute import mlp
 from tanhlut.compute.grid import Grid
 from tanhlut.compute.mlp import Layers
 from tanhlut.formula import tensors
-from tanhlut.methods import COMPILED, STEPPED, STEPS, Method
+from tanhlut.methods import STEPPED, Method
 
 # What a method computes from: a table, a network, or nothing but the equation.
 Source = Grid | Layers | None
@@ -20,24 +20,21 @@ def evaluate(loc: Tensor, scale: Tensor, method: Method, source: Source) -> Tens
     if isinstance(source, Layers):
         y = mlp.evaluate(m, s, delta, source)
     elif source is None:
-        y = _exact(m, s, delta)
+        y = _stepped(text.rough_start(m, s, delta), m, s, delta)
     else:
         y = source.interpolate(m, delta)
     if method in STEPPED:
-        y = _stepped(y, m, s, delta, "refined")
+        y = _stepped(text.fma(s, y, m), m, s, delta)
     if isinstance(source, Grid) and not source.bounds.whole_plane:
-        y = torch.where(source.bounds.contain(loc, scale).reshape(-1), y, _exact(m, s, delta))
+        y = torch.where(
+            source.bounds.contain(loc, scale).reshape(-1), y, _stepped(text.rough_start(m, s, delta), m, s, delta)
+        )
     result: Tensor = text.signed(y.clamp(0.0, 1.0).reshape(loc.shape), loc)
     return result
 
 
-def _exact(m: Tensor, s: Tensor, delta: Tensor) -> Tensor:
-    return _stepped(tensors.of(m).closed_form(m, delta), m, s, delta, "exact")
-
-
-def _stepped(y: Tensor, m: Tensor, s: Tensor, delta: Tensor, method: Method) -> Tensor:
-    """After the steps of a compiled method, and one more in float64."""
+def _stepped(x: Tensor, m: Tensor, s: Tensor, delta: Tensor) -> Tensor:
+    """After a step from x, and one more in float64."""
     text = tensors.of(m)
-    for _ in range(STEPS[COMPILED.index(method)] + (text is tensors.DOUBLE)):
-        y = text.step(y, m, s, delta)
-    return y
+    y: Tensor = text.step(x, m, s, delta)
+    return text.step(text.fma(s, y, m), m, s, delta) if text is tensors.DOUBLE else y

@@ -12,9 +12,8 @@ from tanhlut.compute.eager import Source
 from tanhlut.compute.grid import grid_of
 from tanhlut.compute.implicit import Implicit, Transformable
 from tanhlut.file.network import missing as no_network
-from tanhlut.file.packed import NO_TABLE
 from tanhlut.file.table import ModeTable
-from tanhlut.methods import COMPILED, NETWORK_METHODS, Method, compute_dtype
+from tanhlut.methods import NETWORK_METHODS, Method, compute_dtype
 from tanhlut.tracing import fake_mode, faked, jit_traced, traced, transformed
 
 
@@ -60,9 +59,7 @@ def _evaluate(
     loc, scale = launch.in_memory(loc), launch.in_memory(scale)
     if name == "cpu":
         out = torch.empty_like(loc)
-        launch.on_cpu(
-            loc, scale, out, -1.0, 1.0, NO_TABLE.address if table is None else table.address, COMPILED.index(method)
-        )
+        launch.on_cpu(loc, scale, out, -1.0, 1.0, None if table is None else table.packed, method)
         return out
     return launch.on_gpu(loc, scale, method, table)
 

@@ -26,7 +26,7 @@ from tanhlut.file import packed
 from tanhlut.file.axes import Bounds
 from tanhlut.file.packed import Packed
 from tanhlut.file.table import ModeTable
-from tanhlut.methods import COMPILED, Method, steps
+from tanhlut.methods import COMPILED, Method
 from tanhlut.tracing import apart
 
 BLOCK, WARPS = 512, 4
@@ -213,7 +213,7 @@ def _launch(
     bounded: bool,
 ) -> None:
     table = loc_index, delta_index, values, values.shape[1]
-    variant = method, bounded, steps(method, bounded)
+    variant = method, bounded
     launch(gpu_kernel, variant, out, loc, scale, *table, *numbers, *variant)
 
 

@@ -12,8 +12,8 @@ import triton.language as tl
 from tanhlut.compute import gpu_ops
 from tanhlut.methods import COMPILED
 
-_fold, _cell, _corners, _closed_form, _step, _image, _finish = (
-    getattr(gpu_ops.SINGLE, name) for name in ("fold", "cell", "corners", "closed_form", "step", "image", "finish")
+_fold, _cell, _corners, _rough_start, _step, _image, _finish = (
+    getattr(gpu_ops.SINGLE, name) for name in ("fold", "cell", "corners", "rough_start", "step", "image", "finish")
 )
 _BILINEAR, _EXACT = (tl.constexpr(COMPILED.index(method)) for method in ("bilinear", "exact"))
 
@@ -38,7 +38,6 @@ def _kernel(
     high,
     METHOD: tl.constexpr,  # noqa: N803, Triton's custom for what a kernel is specialised by
     BOUNDED: tl.constexpr,  # noqa: N803
-    STEPS: tl.constexpr,  # noqa: N803
     BLOCK: tl.constexpr,  # noqa: N803
 ):
     element = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
@@ -47,20 +46,20 @@ def _kernel(
     scale = tl.load(scale_pointer + element, mask=mask, other=1.0).to(tl.float32)
     m, s, delta = _fold(loc, scale)
     if METHOD == _EXACT:
-        y = _closed_form(m, delta)
+        x = _rough_start(m, s, delta)
     else:
         line, column, u, v = _cell(m, delta, first_loc, last_loc, first_delta, last_delta, loc_index, delta_index)
         corner = values + (line * row + column)
         y00, y01, y10, y11 = tl.load(corner), tl.load(corner + 1), tl.load(corner + row), tl.load(corner + row + 1)
         y = _corners(y00, y01, y10, y11, u, v)
+        x = tl.fma(s, y, m)
     if BOUNDED:
         inside = (tl.abs(loc) <= loc_max) & (scale >= scale_min) & (scale <= scale_max)
-        table_value = y
-        y = tl.where(inside, y, _closed_form(m, delta))
-    for _ in tl.static_range(STEPS):
-        y = _step(y, m, s, delta)
-    if BOUNDED and METHOD == _BILINEAR:
-        y = tl.where(inside, table_value, y)
+        x = tl.where(inside, x, _rough_start(m, s, delta))
+    if METHOD != _BILINEAR:
+        y = _step(x, m, s, delta)
+    elif BOUNDED:
+        y = tl.where(inside, y, _step(x, m, s, delta))
     half, middle = _image(low, high)
     y = _finish(y, loc, half, middle, low, high)
     tl.store(out_pointer + element, y.to(out_pointer.dtype.element_ty), mask=mask)

@@ -73,7 +73,8 @@ def denominator(z):
 
 @triton.jit
 def power_of_two(f):
-    return tl.fma(tl.fma(tl.fma(tl.fma(tl.fma(f, _E0, _E1), f, _E2), f, _E3), f, _E4), f, _E5)
+    square = f * f
+    return tl.fma(tl.fma(tl.fma(square, _E0, _E2), square, _E4), f, tl.fma(tl.fma(square, _E1, _E3), square, _E5))
 
 
 @triton.jit

@@ -165,6 +165,21 @@ def store(_context: Any, address: Any, index: Any, value: Any) -> Any:
     return types.void(address, index, value), generate
 
 
+@intrinsic
+def call(
+    _context: Any, function: Any, a: Any, b: Any, c: Any, begin: Any, end: Any, low: Any, high: Any, d: Any
+) -> Any:
+    """Call the machine's code of a kernel of `cpu` at an address."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = ir.FunctionType(ir.VoidType(), [part.type for part in args[1:]])
+        builder.call(builder.inttoptr(args[0], kind.as_pointer()), args[1:])
+        return context.get_dummy_value()
+
+    whole, real = types.int64, types.float64
+    return types.void(whole, whole, whole, whole, whole, whole, real, real, whole), generate
+
+
 def pointer(builder: Any, element: Any, args: Any) -> Any:
     return builder.gep(builder.inttoptr(args[0], element.as_pointer()), [args[1]])
 

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from tanhlut.compute import available, threads
-from tanhlut.methods import Method
+from tanhlut.file.packed import NO_TABLE, Packed
+from tanhlut.methods import COMPILED, Method
 
 if TYPE_CHECKING:
     from tanhlut.file.table import ModeTable
@@ -35,12 +36,17 @@ def on_gpu(
     return gpu.mode(loc, scale, method, where, low, high, out)
 
 
-def on_cpu(loc: Tensor, scale: Tensor, out: Tensor, low: float, high: float, address: int, method: int) -> None:
-    """The cpu kernel on plain contiguous tensors of one shape and dtype, float32 or float64; `out` apart from them."""
-    kernels = available.cpu_kernels()
-    shared(
-        kernels.call32 if loc.dtype == torch.float32 else kernels.call64, loc, scale, out, low, high, address, method
-    )
+def on_cpu(
+    loc: Tensor, scale: Tensor, out: Tensor, low: float, high: float, table: Packed | None, method: Method
+) -> None:
+    """The cpu kernel on plain contiguous tensors of one shape and dtype, float32 or float64; `out` apart from them.
+
+    `table` is not needed for "exact".
+    """
+    table = NO_TABLE if table is None or method == "exact" else table
+    real, narrow = str(loc.dtype).removeprefix("torch."), not table.bounds.whole_plane
+    kernel = available.cpu_kernels().kernel(real, COMPILED.index(method), narrow)
+    shared(kernel.call, loc, scale, out, low, high, table.address)
 
 
 def shared(kernel: Any, loc: Tensor, scale: Tensor, out: Tensor, *rest: Any) -> None:

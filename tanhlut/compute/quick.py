@@ -6,7 +6,7 @@ same bits or raises. What one tensor element costs (ns, AMD EPYC, torch.tanh bei
 keywords 250, kernel 190, shapes 110, negative views 90, gradients 80, tracing and transforms 100, the rest 500.
 """
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -18,10 +18,13 @@ from tanhlut.compute import available, launch, threads
 from tanhlut.compute.gate import fits, ordinary
 from tanhlut.file.packed import NO_TABLE
 from tanhlut.file.table import ModeTable
-from tanhlut.methods import COMPILED
+from tanhlut.methods import COMPILED, Method
 
-_METHODS: dict[str, int] = {method: number for number, method in enumerate(COMPILED)}
-_EXACT = _METHODS["exact"]
+# What answers, by method and then by kind (a dtype of torch or NumPy, or float); filled as it is compiled. Likewise for
+# tables of narrower bounds.
+_whole: dict[str, dict[Any, Any]] = {method: {} for method in COMPILED}
+_within: dict[str, dict[Any, Any]] = {method: {} for method in COMPILED}
+_exact = _whole["exact"]
 _INFINITY = float("inf")
 _ON_CPU, _ON_CUDA = ("auto", "cpu"), ("auto", "gpu")
 _FITS_GPU = (torch.float16, torch.bfloat16, torch.float32)
@@ -42,14 +45,10 @@ _transform, _ndarray, _empty_array, _many = (
     threads.THRESHOLD,
 )
 _no_table = NO_TABLE.address
-_float32, _float64 = np.dtype(np.float32), np.dtype(np.float64)  # NumPy has one object of each
 
-# The kernels and the default table's address, once loaded.
-_number: Any = None
-_arrays32: Any = None
-_arrays64: Any = None
-_kernels: dict[torch.dtype, Any] = {}
-_default_address = 0
+_REALS: dict[Any, str] = {torch.float32: "float32", torch.float64: "float64", float: "float64"}
+_REALS |= {np.dtype(np.float32): "float32", np.dtype(np.float64): "float64"}  # NumPy has one object of each
+_default_address = 0  # of the default table, once the backend is loaded
 
 
 def quick(
@@ -61,8 +60,8 @@ def quick(
     """
     if _is_compiling() or ((low is not LOW or high is not HIGH) and not _usual(low, high)):
         return None
-    kind, number = type(loc), _METHODS.get(method)
-    if kind is not type(scale) or number is None:
+    kind, kernels = type(loc), _whole.get(method)
+    if kind is not type(scale) or kernels is None:
         return None
     if kind is Tensor:
         if not ordinary(loc, scale):
@@ -71,13 +70,20 @@ def quick(
             return _cuda(loc, scale, low, high, method, table, backend, out)
     elif backend not in _ON_CPU:
         return None
-    if _number is None and not _load():
+    if not _default_address and not _load():
         return None if kind is not Tensor else _cuda(loc, scale, low, high, method, table, backend, out)
-    address = _no_table if number == _EXACT else _default_address if table is None else table.address
-    if not address:  # a table that the kernel cannot read
-        return None
+    if kernels is _exact:
+        address = _no_table
+    elif table is None:
+        address = _default_address
+    else:
+        address = table.address
+        if not address:  # a table that the kernel cannot read
+            return None
+        if table.narrow:
+            kernels = _within[method]
     if kind is Tensor:
-        kernel = _kernels.get(loc.dtype)
+        kernel = kernels.get(loc.dtype) or _prepared(kernels, method, loc.dtype)
         if kernel is None:
             return _cuda(loc, scale, low, high, method, table, backend, out)
         if out is None:
@@ -86,21 +92,24 @@ def quick(
             return None
         n, a, b = loc.numel(), loc.data_ptr(), scale.data_ptr()
         if n < _many and a and b:
-            kernel(a, b, out.data_ptr(), 0, n, low, high, address, number)
+            kernel(a, b, out.data_ptr(), 0, n, low, high, address)
             return out
-        return _many_tensors(loc, scale, low, high, address, number, out)
+        return _many_tensors(loc, scale, low, high, table, method, out)
     if kind is float:
-        return None if scale < 0.0 or out is not None else _number(loc, scale, low, high, address, number)
+        if scale < 0.0 or out is not None:
+            return None
+        run = kernels.get(float) or _prepared(kernels, method, float)
+        return None if run is None else run[0](run[1], loc, scale, low, high, address)
     if kind is _ndarray:
         dtype = loc.dtype
-        run = _arrays32 if dtype is _float32 else _arrays64 if dtype is _float64 else None
+        run = kernels.get(dtype) or _prepared(kernels, method, dtype)
         if run is None or scale.dtype is not dtype or (out is not None and not _writable(out, loc)):
             return None
         if loc.ndim == scale.ndim == 1:  # the compiled function believes that, and the dtype, and checks the rest
             result = _empty_array(len(loc), dtype) if out is None else out
-            if run(loc, scale, result, low, high, address, number):
+            if run[0](run[1], loc, scale, result, low, high, address):
                 return result
-        return _any_arrays(loc, scale, low, high, address, number, out)
+        return _any_arrays(loc, scale, low, high, table, method, out)
     return None
 
 
@@ -112,21 +121,24 @@ def _writable(out: Any, like: Any) -> bool:
     return type(out) is _ndarray and out.dtype is like.dtype and out.ndim == like.ndim and out.flags.writeable
 
 
-def _many_tensors(loc: Tensor, scale: Tensor, low: float, high: float, address: int, number: int, out: Tensor) -> Any:
+def _many_tensors(
+    loc: Tensor, scale: Tensor, low: float, high: float, table: ModeTable | None, method: Any, out: Tensor
+) -> Any:
     """Enough elements for several threads; or none, or zeros that have no memory."""
     if loc.numel() and not (loc.data_ptr() and scale.data_ptr()):
         return None
-    launch.on_cpu(loc, scale, out, low, high, address, number)
+    packed = None if method == "exact" else (table or ModeTable.default()).packed
+    launch.on_cpu(loc, scale, out, low, high, packed, method)
     return out
 
 
-def _any_arrays(loc: Any, scale: Any, low: float, high: float, address: int, number: int, out: Any) -> Any:
+def _any_arrays(loc: Any, scale: Any, low: float, high: float, table: ModeTable | None, method: Any, out: Any) -> Any:
     """Arrays of any shape, or so long that threads share them: as tensors over the same memory."""
     out = np.empty_like(loc) if out is None else out
     if not (loc.flags.carray and scale.flags.carray and out.flags.carray) or loc.shape != scale.shape:
         return None
     a, b, c = (torch.from_numpy(array) for array in (loc, scale, out))
-    done = fits(c, a, b) and _many_tensors(a, b, low, high, address, number, c) is not None
+    done = fits(c, a, b) and _many_tensors(a, b, low, high, table, method, c) is not None
     return out if done else None
 
 
@@ -150,14 +162,24 @@ def _cuda(
 
 
 def _load() -> bool:
-    """Load the kernels and the default table, once. False where the cpu backend is missing, or now not to be asked."""
-    global _number, _arrays32, _arrays64, _default_address
-    if tracing.traced():
-        return False
-    kernels = available.cpu_kernels()
-    if kernels is None:
+    """Load the backend and the default table, once. False where it is missing, or now not to be asked."""
+    global _default_address
+    if tracing.traced() or available.cpu_kernels() is None:
         return False
     _default_address = ModeTable.default().address
-    _kernels.update({torch.float32: kernels.call32, torch.float64: kernels.call64})
-    _arrays32, _arrays64, _number = kernels.call_arrays32, kernels.call_arrays64, kernels.call_number
     return True
+
+
+def _prepared(kernels: dict[Any, Any], method: str, kind: Any) -> Any:
+    """What answers a method for a kind, compiled or loaded when first asked for; None where nothing does."""
+    real = _REALS.get(kind)
+    if real is None or tracing.traced():
+        return None
+    cpu = available.cpu_kernels()
+    kernel = cpu.kernel(real, COMPILED.index(cast(Method, method)), kernels is _within[method])
+    if type(kind) is torch.dtype:
+        run = kernel.call
+    else:
+        run = cpu.number if kind is float else cpu.arrays(real), kernel.address
+    kernels[kind] = run
+    return run

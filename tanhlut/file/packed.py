@@ -60,7 +60,7 @@ def pack(
 def positions(x: NDArray[np.float32], index: NDArray[np.int32]) -> NDArray[np.float64]:
     """Node number plus weight of float32 arguments on an axis, unrounded. Not for the cell that reaches down to 0, of
     which it gives the lower node."""
-    cell, weight = plain.WIDE.position(x, layout.DELTA_KEYS, index)
+    cell, weight = plain.WIDE.place(x, index[plain.WIDE.key(x, layout.DELTA_KEYS)])
     return np.asarray(cell - 1 + weight)
 
 

@@ -144,6 +144,11 @@ class ModeTable:
         """Where `packed` is in memory: what the cpu backend wants. 0 if there is none."""
         return 0 if self.packed is None else self.packed.address
 
+    @cached_property
+    def narrow(self) -> bool:
+        """Whether its bounds are narrower than the half-plane, so that some answers are those of "exact"."""
+        return not self.bounds.whole_plane
+
     def __reduce__(self) -> tuple[Any, ...]:
         return ModeTable, (
             self.loc.copy(),

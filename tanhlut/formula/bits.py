@@ -27,16 +27,14 @@ def exp_minus_twice(x):
 
 @element
 def inverse_root(x):
-    """1/√x of a float32 to 0.2 %: a straight line through the logarithm, and a Newton step."""
-    y = from_bits(INVERSE_ROOT - (bits(x) >> 1), x)
-    return y * fma(-(HALF * x) * y, y, ONE_AND_A_HALF)
+    """1/√x of a float32, at most 9 % above: a straight line through the logarithm."""
+    return from_bits(INVERSE_ROOT - (bits(x) >> 1), x)
 
 
 @element
 def inverse_cube_root(x):
-    """1/∛x of a float32 ≥ SMALLEST_CUBE to 0.3 %, likewise."""
-    y = from_bits(INVERSE_CUBE_ROOT - integer(real(bits(x)) * THIRD), x)
-    return y * fma(-(THIRD * x) * (y * y), y, FOUR_THIRDS)
+    """1/∛x of a float32 ≥ SMALLEST_CUBE to 4 %, likewise."""
+    return from_bits(INVERSE_CUBE_ROOT - integer(real(bits(x)) * THIRD), x)
 
 
 @element
@@ -59,28 +57,54 @@ def signed(y, loc):
 
 
 @element
-def position(x, keys, index):
-    """(cell, weight) of a float32 on an axis, as `layout` tells; the weight is rounded once.
-
-    rest = sixteenths + place·span: its whole part is added to the cell, what is left is the weight.
-    """
-    word = bits(x)
-    entry = load(index, integer((word >> KEY_SHIFT) & keys))
-    rest = real(integer((entry >> REST_SHIFT) & REST_MASK)) * UNIT
-    span = real(integer(integer(entry << SPAN_SHIFT) >> SPAN_SHIFT)) * SPAN_UNIT
-    place = real(integer(word & PLACE_MASK))
-    whole = floor(fma(place, span, rest))
-    cell = integer(integer((entry >> CELL_SHIFT) & CELL_MASK) + integer(whole))
-    return cell, fma(place, span, rest - whole)
+def key(x, keys):
+    """Where the index has the word for a float32."""
+    return integer((bits(x) >> KEY_SHIFT) & keys)
 
 
 @element
-def cell(m, delta, first_loc, last_loc, first_delta, last_delta, loc_index, delta_index):
+def place(x, entry):
+    """(cell, weight) of a float32 on an axis, from its word of the index (`layout`); the weight is rounded once.
+
+    rest = sixteenths + place·span: its whole part is added to the cell, what is left is the weight.
+    """
+    rest = real(integer((entry >> REST_SHIFT) & REST_MASK)) * UNIT
+    span = real(integer(integer(entry << SPAN_SHIFT) >> SPAN_SHIFT)) * SPAN_UNIT
+    along = real(integer(bits(x) & PLACE_MASK))
+    whole = floor(fma(along, span, rest))
+    cell = integer(integer((entry >> CELL_SHIFT) & CELL_MASK) + integer(whole))
+    return cell, fma(along, span, rest - whole)
+
+
+@element
+def clamped(m, delta, last_loc, first_delta, last_delta):
+    """(m, δ), at the axes' ends where beyond."""
+    return at_most(m, last_loc), at_least(at_most(delta, last_delta), first_delta)
+
+
+@element
+def cell_keys(m, delta, last_loc, first_delta, last_delta):
+    """Where the indexes have the words that `cell_of` wants."""
+    m, delta = clamped(m, delta, last_loc, first_delta, last_delta)
+    return key(m, LOC_KEYS), key(delta, DELTA_KEYS)
+
+
+@element
+def cell_of(m, delta, first_loc, last_loc, first_delta, last_delta, loc_entry, delta_entry):
     """(row, column, u, v) of the cell that (m, δ), clamped to the axes' ends, lies in.
 
     The cell that reaches down to loc = 0, over all smaller exponents, has a weight that is a plain quotient.
     """
-    row, weight = position(at_most(m, last_loc), LOC_KEYS, loc_index)
+    on_loc, on_delta = clamped(m, delta, last_loc, first_delta, last_delta)
+    row, weight = place(on_loc, loc_entry)
     u = select(m < first_loc, m * divide(ONE, first_loc), weight)
-    column, weight = position(at_least(at_most(delta, last_delta), first_delta), DELTA_KEYS, delta_index)
+    column, weight = place(on_delta, delta_entry)
     return row, column, u, weight + ((delta - delta) + (m - m))  # a NaN stays one
+
+
+@element
+def cell(m, delta, first_loc, last_loc, first_delta, last_delta, loc_index, delta_index):
+    """`cell_of`, with its words loaded."""
+    loc_key, delta_key = cell_keys(m, delta, last_loc, first_delta, last_delta)
+    words = load(loc_index, loc_key), load(delta_index, delta_key)
+    return cell_of(m, delta, first_loc, last_loc, first_delta, last_delta, words[0], words[1])

@@ -6,7 +6,8 @@ Written in `operations`, run by `instantiate`; the formulas and their sources ar
 `coefficients`. There is no branch on data: where a formula has two forms, `select` takes one. The order of operations
 counts: where a backend rounds as IEEE 754 says, its answers have the same bits as every other's that does.
 
-A mode is: `fold`, a start (`closed_form`, or between the `corners` of a table's cell), steps, `finish`.
+A mode is: `fold`; a start x (`rough_start`, or m + s·y with y between the `corners` of a table's cell); a `step`;
+`finish`.
 """
 
 from typing import TYPE_CHECKING
@@ -23,8 +24,8 @@ def fold(loc, scale):
 
 
 @element
-def tanh_parts(x):
-    """Whether x ≥ 0 is near, and tanh x, 1 − tanh² x, x − tanh x, each to a few units relative; the last if near.
+def tanh_and_gap(x):
+    """Whether x ≥ 0 is near, tanh x, x − tanh x, each to a few units relative, and the quotient they come from.
 
     Below the seam x·coth x − 1 is a rational in z = x², above it all comes from exp(−2x); one division serves both.
     """
@@ -35,21 +36,56 @@ def tanh_parts(x):
     ratio = divide(select(near, z * numerator(z), e + e), select(near, denominator(z), ONE + e))
     gap = x * ratio
     t = select(near, x - gap, ONE - ratio)
+    return near, t, select(near, gap, x - t), ratio
+
+
+@element
+def tanh_parts(x):
+    """Whether x ≥ 0 is near, and tanh x, 1 − tanh² x, x − tanh x, each to a few units relative."""
+    near, t, gap, ratio = tanh_and_gap(x)
     return near, t, select(near, ONE - t, ratio) * (ONE + t), gap
 
 
 @element
-def step(y, m, s, delta):
-    """One Halley step on h from x = m + s·y; cubic, so an error e becomes about e³ (relative to y).
+def residual(x, m, delta):
+    """(tanh x, −h(x)); δ·t + m − (x − t) does not cancel at the cusp."""
+    _, t, gap, _ = tanh_and_gap(x)
+    return t, fma(delta, t, m) - gap
 
-    Below the seam −h(x) is δ·t + m − (x − t), which does not cancel at the cusp; above it s·(t − y), whose rounding
-    does not grow with x. The step is applied to tanh x by its second-order expansion, which keeps relative accuracy.
+
+@element
+def corrected(t, h, s, delta):
+    """tanh of x + Δ, Δ being the Halley step from x, given (t, h) = `residual` of x.
+
+    The step is applied to tanh x by its second-order expansion, which keeps relative accuracy.
     """
-    near, t, slope, gap = tanh_parts(fma(s, y, m))
-    h = select(near, fma(delta, t, m) - gap, s * (t - y))
+    slope = fma(-t, t, ONE)  # its error is relative to 1, but scales the step only
     d = fma(t, t, -(delta * slope))
     change = divide(h, fma(d, d, (h * s) * (t * slope))) * d  # in this order nothing underflows at the cusp
     return at_least(at_most(fma(slope * change, fma(-t, change, ONE), t), ONE), ZERO)
+
+
+@element
+def step(x, m, s, delta):
+    """The y = tanh x that one Halley step on h leads to from x; cubic, so an error e becomes about e³ (relative)."""
+    t, h = residual(x, m, delta)
+    return corrected(t, h, s, delta)
+
+
+@element
+def rough_step(x, m, s, delta):
+    """A better x by a Halley step, with t/q for tanh x, at most 1, and gap/q for x − tanh x (ROUGH of `coefficients`).
+
+    One division, since all is multiplied by powers of q.
+    """
+    z = x * x
+    q = fma(fma(z, ROUGH_Q2, ROUGH_Q1), z, ONE)
+    gap = (x * z) * fma(z, ROUGH_G1, ROUGH_G0)
+    t = at_most(fma(x, q, -gap), q)
+    h = fma(delta, t, fma(m, q, -gap))
+    slope = fma(q, q, -(t * t))
+    d = fma(t, t, -(delta * slope))
+    return at_least(fma(divide(h, fma(d, d, (s * h) * (t * slope))), d * q, x), ZERO)
 
 
 @element
@@ -72,9 +108,16 @@ def cubic(m, delta):
 
 @element
 def closed_form(m, delta):
-    """A first y = c/√(1 + c²), off by at most 0.21 absolute and 0.23 relative (the worst being loc ≈ 1, scale → 0)."""
+    """A first y = c/√(1 + c²), off by at most 0.21 absolute and 0.23 relative (the worst being loc ≈ 1, scale → 0), if
+    the roots are exact."""
     p, q = cubic(m, delta)
     return p * inverse_root(fma(p, p, q))
+
+
+@element
+def rough_start(m, s, delta):
+    """An x whose tanh is within 2e-3 of the mode, without a table."""
+    return rough_step(fma(s, closed_form(m, delta), m), m, s, delta)
 
 
 @element

@@ -68,6 +68,11 @@ def _polynomial(given: tuple[Any, ...]) -> Callable[[Any], Any]:
     return horner
 
 
+def _by_halves(given: tuple[Any, ...]) -> Callable[[Any], Any]:
+    even, odd = (_polynomial(part) for part in coefficients.even_and_odd(given))
+    return lambda x: fma(odd(x * x), x, even(x * x))
+
+
 def _operations(kind: Any, given: Coefficients) -> dict[str, Any]:
     double = kind is np.float64
     word, side = (np.int64 if double else np.int32), surrogate.side(double)
@@ -84,7 +89,7 @@ def _operations(kind: Any, given: Coefficients) -> dict[str, Any]:
         "invalid_if": lambda condition, x: np.where(condition, kind(np.nan), x),
         "numerator": _polynomial(tuple(map(kind, given.numerator))),
         "denominator": _polynomial(tuple(map(kind, given.denominator))),
-        "power_of_two": _polynomial(tuple(map(kind, given.exp2))),
+        "power_of_two": _by_halves(tuple(map(kind, given.exp2))),
         "bits": lambda x: np.asarray(x).view(word),
         "from_bits": lambda bits, like: np.asarray(bits, word).view(kind),
         "floor": np.floor,

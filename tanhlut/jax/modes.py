@@ -1,14 +1,11 @@
-"""The mode by the text's closed form and Halley steps, with the implicit function theorem's derivatives.
+"""The mode by the text's start and Halley steps, one (float64: two), with the implicit function theorem's derivatives.
 
 The rule names the mode itself, so that JAX differentiates it again as often as one likes, forward and backward.
 """
 
 import jax
 
-from tanhlut.jax.text import SINGLE, of
-
-# As in tanhlut.methods, which knows torch.
-STEPS_SINGLE, STEPS_DOUBLE = 2, 3
+from tanhlut.jax.text import DOUBLE, of
 
 
 @jax.custom_jvp
@@ -16,9 +13,9 @@ def mode(loc: jax.Array, scale: jax.Array) -> jax.Array:
     """The mode on (−1, 1), of arrays of one shape and dtype, float32 or float64."""
     text = of(loc)
     m, s, delta = text.fold(loc, scale)
-    y = text.closed_form(m, delta)
-    for _ in range(STEPS_SINGLE if text is SINGLE else STEPS_DOUBLE):
-        y = text.step(y, m, s, delta)
+    y = text.step(text.rough_start(m, s, delta), m, s, delta)
+    if text is DOUBLE:
+        y = text.step(text.fma(s, y, m), m, s, delta)
     return text.signed(y, loc)
 
 

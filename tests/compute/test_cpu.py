@@ -13,21 +13,25 @@ import pytest
 
 import tanhlut
 from tanhlut.compute import cpu
+from tanhlut.compute.cpu_ops import DOUBLE, SINGLE
+from tanhlut.methods import COMPILED, Method
 
 U = 2.0**-24
 
 
-@pytest.mark.parametrize("name", ["mode32", "mode64"])
-def test_loops_are_vectorised(name: str) -> None:
+@pytest.mark.parametrize("real", ["float32", "float64"])
+@pytest.mark.parametrize("method", ["refined", "exact"])
+def test_loops_are_vectorised(real: str, method: Method) -> None:
     """Speed is not tested, but what it rests on: divisions and fused multiply-adds on whole vectors."""
     features = llvm.get_host_cpu_features()
     if not features.get("avx2"):
         pytest.skip("reads the assembly of AVX2 and later only")
-    fresh = numba.njit(cpu._ADDRESSES, error_model="numpy")(getattr(cpu, name).py_func)
-    (assembly,) = fresh.inspect_asm().values()
-    real = "s" if name == "mode32" else "d"
-    assert re.search(rf"vdivp{real}\s.*%[yz]mm", assembly)
-    assert re.search(rf"vfn?madd\d+p{real}\s.*%[yz]mm", assembly)
+    text, kind = {"float32": (SINGLE, numba.float32), "float64": (DOUBLE, numba.float64)}[real]
+    run = cpu._kernel(text, kind, COMPILED.index(method), False)
+    (assembly,) = numba.njit(cpu._ADDRESSES, error_model="numpy")(run).inspect_asm().values()
+    letter = "s" if real == "float32" else "d"
+    assert re.search(rf"vdivp{letter}\s.*%[yz]mm", assembly)
+    assert re.search(rf"vfn?madd\d+p{letter}\s.*%[yz]mm", assembly)
 
 
 def test_a_changed_source_is_compiled_anew(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from tablegen.verify.exact import CUBE_ROOT, ROOT
 from tanhlut.formula.coefficients import DOUBLE, INVERSE_CUBE_ROOT, INVERSE_ROOT, SEAM, SINGLE, Coefficients
 
 mpmath.mp.prec = 200
@@ -55,9 +56,11 @@ def test_saturation_changes_no_result(given: Coefficients) -> None:
 
 
 def test_first_guesses_of_roots() -> None:
-    """Within 3.5 % and 4.8 % before their Newton step, over the octaves that repeat."""
+    """Within the proof's factors, over the octaves that repeat."""
     x = np.linspace(1, 64, 100_001, dtype=np.float32)
     bits = x.view(np.int32).astype(np.int64)
-    for magic, divisor, allowed in ((INVERSE_ROOT, 2, 0.035), (INVERSE_CUBE_ROOT, 3, 0.048)):
+    for magic, divisor, allowed in ((INVERSE_ROOT, 2, ROOT), (INVERSE_CUBE_ROOT, 3, CUBE_ROOT)):
         guess = (magic - bits // divisor).astype(np.int32).view(np.float32)
-        assert np.abs(guess * x.astype(np.float64) ** (1 / divisor) - 1).max() <= allowed
+        factor = guess * x.astype(np.float64) ** (1 / divisor)
+        assert allowed[0] <= factor.min() < allowed[0] + 1e-3
+        assert allowed[1] - 1e-3 < factor.max() <= allowed[1]

@@ -53,7 +53,7 @@ def test_closed_form_start_is_within_its_stated_error() -> None:
     start = tensors.DOUBLE.closed_form(wide_m, wide_delta)
     y = start
     for _ in range(4):
-        y = tensors.DOUBLE.step(y, wide_m, 1 + wide_delta, wide_delta)
+        y = tensors.DOUBLE.step(wide_m + (1 + wide_delta) * y, wide_m, 1 + wide_delta, wide_delta)
     assert float((start - y).abs().max()) <= 0.21
     relative = ((start - y).abs() / y)[y > 0]
     assert float(relative.max()) <= 0.23

@@ -8,7 +8,7 @@ from conftest import table_named
 from points import hard_queries
 from tablegen.verify.boxes import Boxes, corners, curvature, mode_at, slope_minimum
 from tablegen.verify.cells import domain, exact_delta
-from tablegen.verify.exact import START, box_error, closed_form, exact_error
+from tablegen.verify.exact import ROUNDING, box_error, closed_form, exact_error
 from tablegen.verify.halley import EXP
 from tablegen.verify.rounding import EXCESS, bilinear_rounding
 from tablegen.verify.witness import errors
@@ -108,7 +108,10 @@ def test_the_closed_form_start_is_monotone_and_rounds_as_assumed() -> None:
     wide_m, wide_delta = m.astype(np.float64), delta.astype(np.float64)
     plain = closed_form(wide_m, wide_delta)
     found = tensors.SINGLE.closed_form(torch.from_numpy(m), torch.from_numpy(delta)).double().numpy()
-    assert (np.abs(found - plain) <= START * plain).all()
+    assert (np.abs(found - plain) <= ROUNDING * plain).all()
+    for cube_root in (0.9, 1.1):
+        other = closed_form(wide_m, wide_delta, cube_root, 1.05)
+        assert (np.sign(1.0 - cube_root) * (other - closed_form(wide_m, wide_delta, 1.0, 1.05)) >= -1e-12 * plain).all()
     assert (closed_form(wide_m * 1.01, wide_delta) >= plain * (1 - 1e-12)).all()
     assert (closed_form(wide_m, wide_delta + 0.01 * np.abs(wide_delta)) >= plain * (1 - 1e-12)).all()
 

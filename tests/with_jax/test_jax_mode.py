@@ -13,14 +13,13 @@ import points
 import tanhlut
 from oracle import REFERENCE, prove
 from tanhlut import solve_mode
-from tanhlut.methods import COMPILED, EXACT_BOUND, STEPS
+from tanhlut.methods import EXACT_BOUND
 
 jax = pytest.importorskip("jax")
 import jax.numpy as jnp  # noqa: E402
 from jax_checks import check_against_differences, edges  # noqa: E402
 
 import tanhlut.jax as tj  # noqa: E402
-from tanhlut.jax import modes  # noqa: E402
 
 NAN, INF = math.nan, math.inf
 SAMPLES = [points.uniform, points.cusp, points.jump, points.exponents]
@@ -28,11 +27,6 @@ SAMPLES = [points.uniform, points.cusp, points.jump, points.exponents]
 
 def single(*arrays: Any) -> list[Any]:
     return [np.asarray(array, np.float32) for array in arrays]
-
-
-def test_the_steps_are_those_of_the_method() -> None:
-    most = STEPS[COMPILED.index("exact")]
-    assert (most, most + 1) == (modes.STEPS_SINGLE, modes.STEPS_DOUBLE)
 
 
 def test_proven_rows() -> None:
