@@ -60,11 +60,13 @@ def fused(header: str, contents: c_header.Contents = EXACT) -> Iterator[tuple[st
     """(which, header) for every product fused with the sum that it goes into, as a compiler would."""
     printer = c_header.printed(contents)
     for name, recorded in printer.recorded.items():
-        for value in recorded.values() if not name.endswith("_bounded") else ():  # whose products are halves: exact
+        for value in recorded.values():
             for side in range(2):
                 if value.form not in ("{} + {}", "{} - {}") or value.operands[side].form != "{} * {}":
                     continue
                 product, other = value.operands[side], value.operands[1 - side]
+                if any("0.5f" in (part.form, *(inner.form for inner in part.operands)) for part in product.operands):
+                    continue  # a half is exact
                 minus = value.form == "{} - {}"
                 kept = value.form, value.operands
                 first, last = ("-({})" if minus and side == turn else "{}" for turn in (1, 0))
