@@ -143,6 +143,7 @@ class Policy(torch.nn.Module):
 
 
 @compiles
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch 2.7's exporter warns about torch
 @pytest.mark.parametrize("method", METHODS)
 def test_export_with_a_dynamic_batch(method: Method) -> None:
     policy = Policy(method)
