@@ -1,4 +1,4 @@
-"""Pyro: TanhNormal as a Pyro distribution. Tested with pyro-ppl 1.9.2."""
+"""Pyro: TanhNormal as a Pyro distribution. Tested with pyro-ppl 1.9.1 and 1.9.2."""
 
 from typing import Any, cast
 
