@@ -129,16 +129,16 @@ def _text(printer: Printer) -> Any:
             total = calls["fma"](total, x, coefficient)
         return total
 
-    def horner(name: str, given: tuple[float, ...]) -> Any:
+    def horner(name: str, short: str, given: tuple[float, ...]) -> Any:
         def polynomial(x: Any) -> Any:
-            return horner_of(x, [printer.number(f"{name}_{k}", value) for k, value in enumerate(given)])
+            return horner_of(x, [printer.number(f"{short}_{k}", value) for k, value in enumerate(given)])
 
         return named(name, polynomial)
 
     def power_of_two(x: Any) -> Any:
         square = x * x
         even, odd = (
-            horner_of(square, [printer.number(f"power_of_two_{k}", value) for k, value in part])
+            horner_of(square, [printer.number(f"EXP2_{k}", value) for k, value in part])
             for part in coefficients.even_and_odd([*enumerate(SINGLE.exp2)])
         )
         return calls["fma"](odd, x, even)
@@ -160,8 +160,8 @@ def _text(printer: Printer) -> Any:
         **calls,
         "element": printer.element,
         "divide": lambda a, b: Value("float", "{} / {}", a, b),
-        "numerator": horner("numerator", SINGLE.numerator),
-        "denominator": horner("denominator", SINGLE.denominator),
+        "numerator": horner("numerator", "N", SINGLE.numerator),
+        "denominator": horner("denominator", "Q", SINGLE.denominator),
         "power_of_two": named("power_of_two", power_of_two),
         "from_bits": lambda word, like: Value("float", f"{PREFIX}from_bits({{}})", word),
         "integer": lambda x: x if x.kind == "int32_t" else Value("int32_t", "(int32_t){}", x),
@@ -229,7 +229,7 @@ def _expectations(printer: Printer, contents: Contents) -> dict[str, Any]:
         "count": len(words),
         "width": words.shape[1],
         "factor": c_parts.FACTOR,
-        "rows": "\n".join("    {" + ",".join(f"0x{word:08X}" for word in row) + "}," for row in words.tolist()),
+        "rows": "\n".join("{" + ",".join(f"0x{word:08X}" for word in row) + "}," for row in words.tolist()),
         "checks": "".join(checks),
         "numbers": _lines(floats, 8),
         "counts": c_parts.COUNTS % _lines(whole, 8),

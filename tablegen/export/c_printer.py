@@ -234,7 +234,7 @@ class Recorded:
             body.add(value, users.get(value.serial, []))
         taken = ", ".join(f"{parameter.kind} {parameter.form}" for parameter in self.parameters)
         head = f"{storage} {self.result.kind} {PREFIX}{self.name}({taken})"
-        lines = [f"    const {line}" for line in body.lines] + [f"    return {body.texts[self.result.serial]};"]
+        lines = [f"    {line}" for line in body.lines] + [f"    return {body.texts[self.result.serial]};"]
         return "\n".join([comment(self.doc), head, "{", *lines, "}", ""])
 
 
@@ -281,8 +281,8 @@ class _Body:
 
 
 def comment(doc: str) -> str:
-    """A docstring as a C comment of lines that fit."""
-    text = " ".join(plain_ascii(inspect.cleandoc(doc)).split())
+    """A docstring's first paragraph as a C comment of lines that fit."""
+    text = " ".join(plain_ascii(inspect.cleandoc(doc).split("\n\n")[0]).split())
     return textwrap.fill(f"/* {text} */", 118, subsequent_indent="   ")
 
 

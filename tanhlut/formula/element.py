@@ -55,7 +55,7 @@ def residual(x, m, delta):
 
 @element
 def corrected(t, h, s, delta):
-    """tanh of x + Δ, Δ being the Halley step from x, given (t, h) = `residual` of x.
+    """tanh of x after the Halley step from there, given (t, h) = `residual` of x.
 
     The step is applied to tanh x by its second-order expansion, which keeps relative accuracy.
     """

@@ -56,8 +56,9 @@ def denominator(z: Any) -> Any:
 
 
 def power_of_two(f: Any) -> Any:
-    """2^f, f in [−½, ½], by the polynomial of `Coefficients`, as even(f²) + f·odd(f²), each by Horner's rule in `fma`:
-    a chain as half as long, which is what limits vectors of moderate width."""
+    """2^f, f in [−½, ½], as even(f²) + f·odd(f²) of `Coefficients`, each by Horner's rule in `fma`.
+
+    So the chain is half as long, which is what limits vectors of moderate width."""
 
 
 def bits(x: Any) -> Any:
