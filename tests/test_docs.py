@@ -22,6 +22,8 @@ DOCS = Path(__file__).parent.parent / "docs"
         ("rsl_rl", ["rsl_rl"], 3),
         ("distributions", ["pyro"], 7),
         ("deploy", ["onnxruntime", "onnxscript"], 1),
+        ("jax", ["jax"], 3),
+        ("jax_libraries", ["brax", "distrax", "sbx"], 3),
     ],
 )
 def test_a_page(page: str, needs: list[str], prints: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,14 +48,18 @@ def test_a_page(page: str, needs: list[str], prints: int, tmp_path: Path, monkey
 @pytest.mark.parametrize(
     ("module", "missing", "extra"),
     [
-        ("torchrl", "torchrl", "torchrl"),
-        ("sb3", "stable_baselines3", "sb3"),
-        ("rsl_rl", "rsl_rl", "rsl_rl"),
-        ("pyro", "pyro", "pyro"),
+        ("integrations.torchrl", "torchrl", "torchrl"),
+        ("integrations.sb3", "stable_baselines3", "sb3"),
+        ("integrations.rsl_rl", "rsl_rl", "rsl_rl"),
+        ("integrations.pyro", "pyro", "pyro"),
+        ("jax", "jax", "jax"),
+        ("integrations.brax", "brax", "brax"),
+        ("integrations.distrax", "distrax", "distrax"),
+        ("integrations.sbx", "sbx", "sbx"),
     ],
 )
 def test_a_missing_library_names_its_extra(module: str, missing: str, extra: str) -> None:
-    code = f"import sys; sys.modules['{missing}'] = None\nimport tanhlut.integrations.{module}"
+    code = f"import sys; sys.modules['{missing}'] = None\nimport tanhlut.{module}"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "MissingExtraError" in run.stderr
     assert f"tanhlut[{extra}]" in run.stderr
