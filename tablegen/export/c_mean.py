@@ -57,11 +57,11 @@ def square_root(fma: Callable[..., Any], inverse_root: Callable[..., Any], half:
     """√x, made of an operation that every machine has: C's own sets errno, which is a branch and a library."""
 
     def square_root(x: Any) -> Any:
-        """The square root of a float in [2^-60, 2^126], rounded to nearest: four Newton steps for g = sqrt x and
+        """The square root of a float in [2^-60, 2^126], rounded to nearest: three Newton steps for g = sqrt x and
         h = 1/(2*sqrt x), and Markstein's last one (1990), whose remainder x - g*g is exact. NaN stays NaN."""
         y = inverse_root(x)
         g, h = x * y, half * y
-        for _ in range(4):
+        for _ in range(3):
             rest = fma(-g, h, half)
             g, h = fma(g, rest, g), fma(h, rest, h)
         return fma(fma(-g, g, x), h, g)

@@ -20,7 +20,7 @@ DEFINED = re.compile(r"(?<=^#define )(TANHLUT_\w+) \(?(-?[\w.+-]+?)\)?$", re.M)
 # What is only compared or clipped with is no coefficient: zero, the largest float, the 1 that a step or a mean is
 # clipped to, and that of an infinite loc, which is clipped to a bound.
 IDLE = {"0.0", "3.4028235e+38"}
-CLIP = re.compile(r"(?:tanhlut_at_most\(.*, |\(0x7F800000\), )(1\.0)f(?:\), 0\.0f|, part\w*)?\);$", re.M)
+CLIP = re.compile(r"(?:at_most\(.*, |select\(part\w*, )(1\.0)f(?=(?:\), 0\.0f|, part\w*|, \w+at_least.*)?\)*;$)", re.M)
 # Neither the numbers of a table, of which there are too many, nor what stands in for fma.
 APART = re.compile(r"^static const .*?^};|^#if defined\(TANHLUT_NO_FMA\).*?^#else", re.M | re.S)
 EXACT = c_header.Contents("exact")
