@@ -74,7 +74,7 @@ def mean_slopes_by(value, by_zeta, by_w, loc, scale, low, high):
     nowhere = (absolute(loc) == INFINITY) | (scale == INFINITY)
     by_loc = at_most(select(nowhere, ZERO, divide(zeta, rho) * k * at_least(inside, ZERO)), ONE)
     falls = divide(b * scaled, tau) * k * fma(zeta, inside, -(TWO * (ONE - w) * by_w))
-    by_scale = -signed(at_least(select(nowhere, ZERO, falls), ZERO), loc)
+    by_scale = -signed(select(nowhere | (falls <= ZERO), ZERO, falls), loc)
     half, _ = image(low, high)
     return answered(half * by_loc, loc, scale), answered(half * by_scale, loc, scale)
 

@@ -24,8 +24,10 @@ Pair = tuple[jax.Array, jax.Array]
 
 @jax.custom_jvp
 def mean(loc: jax.Array, scale: jax.Array) -> jax.Array:
-    """M."""
-    return _mean(loc, scale)
+    """M, of loc's sign whatever the quadrature's last bits."""
+    value = _mean(loc, scale)
+    astray = (jnp.signbit(value) != jnp.signbit(loc)) & ~jnp.isnan(value)
+    return jnp.where(astray, jnp.copysign(jnp.zeros_like(loc), loc), value)
 
 
 @mean.defjvp
@@ -50,14 +52,14 @@ def variance(loc: jax.Array, scale: jax.Array) -> jax.Array:
     """Var tanh X."""
     if of(loc) is SINGLE:
         return _surrogate("variance", loc, scale)
-    return DOUBLE.integrated_variance(*_folded(loc, scale))
+    return _unless_infinite(DOUBLE.integrated_variance(*_folded(loc, scale)), loc, scale, 0.0)
 
 
 def stddev(loc: jax.Array, scale: jax.Array) -> jax.Array:
     """√Var tanh X."""
     if of(loc) is SINGLE:
         return _surrogate("stddev", loc, scale)
-    return jnp.sqrt(DOUBLE.integrated_variance(*_folded(loc, scale)))
+    return _unless_infinite(jnp.sqrt(DOUBLE.integrated_variance(*_folded(loc, scale))), loc, scale, 0.0)
 
 
 @jax.custom_jvp
@@ -88,7 +90,12 @@ def _surrogate(name: str, loc: jax.Array, scale: jax.Array) -> jax.Array:
 def _mean(loc: jax.Array, scale: jax.Array) -> jax.Array:
     if of(loc) is SINGLE:
         return _surrogate("mean", loc, scale)
-    return signed(DOUBLE.integrated_mean(*_folded(loc, scale)), loc)
+    return signed(_unless_infinite(DOUBLE.integrated_mean(*_folded(loc, scale)), loc, scale, 1.0), loc)
+
+
+def _unless_infinite(value: jax.Array, loc: jax.Array, scale: jax.Array, there: float) -> jax.Array:
+    """The value; `there` where loc is infinite, of which the quadrature knows nothing if scale is, too."""
+    return jnp.where(jnp.isinf(loc) & (scale >= 0.0), there, value)
 
 
 def _folded(loc: jax.Array, scale: jax.Array) -> Any:
