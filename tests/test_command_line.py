@@ -78,6 +78,7 @@ def side_by_side(roads: dict[str, tuple[list[str], dict[str, Any]]]) -> dict[str
     return ends
 
 
+@pytest.mark.filterwarnings("ignore:os.fork")  # jax warns, where a test before this one ran it
 def test_streams_that_are_full_closed_or_read_by_nobody() -> None:
     info, one = ["-m", "tablegen", "info", DEFAULT], ["-m", "tanhlut", "0.2", "1.0"]
     reading, deaf = os.pipe()
@@ -144,6 +145,7 @@ def test_ctrl_c_while_modules_are_imported(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.filterwarnings("ignore:os.fork")  # jax warns, where a test before this one ran it
 def test_ctrl_c_while_pairs_are_typed() -> None:
     def heed() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)

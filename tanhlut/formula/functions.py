@@ -7,12 +7,12 @@ Every backend runs every one of them in a loop: to add one, write it there and n
 FUNCTIONS = {
     "stddev": "half_plane",
     "variance": "half_plane",
-    "stddev_by_loc": "half_plane",
-    "stddev_by_scale": "half_plane",
     "mean": "moments",
     "entropy": "moments",
-    "mean_by_loc": "moments",
-    "mean_by_scale": "moments",
+    "mean_by_loc": "slopes",
+    "mean_by_scale": "slopes",
+    "stddev_by_loc": "slopes",
+    "stddev_by_scale": "slopes",
 }
 IN_DOUBLE = {"moments": "patched"}  # the files that float64 has in their place
 

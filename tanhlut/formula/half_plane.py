@@ -74,7 +74,7 @@ def mean_slopes_by(value, by_zeta, by_w, loc, scale, low, high):
     nowhere = (absolute(loc) == INFINITY) | (scale == INFINITY)
     by_loc = at_most(select(nowhere, ZERO, divide(zeta, rho) * k * at_least(inside, ZERO)), ONE)
     falls = divide(b * scaled, tau) * k * fma(zeta, inside, -(TWO * (ONE - w) * by_w))
-    by_scale = -signed(select(nowhere | (falls <= ZERO), ZERO, falls), loc)
+    by_scale = -signed(without_sign(select(nowhere | (falls < ZERO), ZERO, falls)), loc)
     half, _ = image(low, high)
     return answered(half * by_loc, loc, scale), answered(half * by_scale, loc, scale)
 
@@ -143,20 +143,6 @@ def stddev_slopes(loc, scale, data, low, high):
     by_scale = select(nowhere, ZERO, k * unit * fma(w, rest, ONE - w))
     odd = select(by_loc < ZERO, signed(-by_loc, loc), -signed(by_loc, loc))
     return answered(half * odd, loc, scale), answered(half * by_scale, loc, scale)
-
-
-@element
-def stddev_by_loc(loc, scale, data, low, high):
-    """d stddev/d loc."""
-    by_loc, _ = stddev_slopes(loc, scale, data, low, high)
-    return by_loc
-
-
-@element
-def stddev_by_scale(loc, scale, data, low, high):
-    """d stddev/d scale."""
-    _, by_scale = stddev_slopes(loc, scale, data, low, high)
-    return by_scale
 
 
 @element

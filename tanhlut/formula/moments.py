@@ -34,20 +34,6 @@ def mean_slopes(loc, scale, data, low, high):
 
 
 @element
-def mean_by_loc(loc, scale, data, low, high):
-    """d mean/d loc = half·E sech² X."""
-    by_loc, _ = mean_slopes(loc, scale, data, low, high)
-    return by_loc
-
-
-@element
-def mean_by_scale(loc, scale, data, low, high):
-    """d mean/d scale, which has not loc's sign."""
-    _, by_scale = mean_slopes(loc, scale, data, low, high)
-    return by_scale
-
-
-@element
 def entropy(loc, scale, data, low, high):
     """The differential entropy of the action: −inf at scale 0 and where loc or scale is infinite."""
     b, zeta, w, rho, _, _, k = square_of(loc, scale)

@@ -98,7 +98,12 @@ def _operations(kind: Any, given: Coefficients) -> dict[str, Any]:
         "log_polynomial": _polynomial(tuple(map(kind, given.log_1p))),
         **surrogate.numbers(kind, double),
         **surrogate.polynomials(fma, lambda data, k: data[k]),
-        **surrogate.patches(fma, side, lambda data, at, k: data[at[..., None] + (k * side + np.arange(side))]),
+        **surrogate.patches(
+            fma,
+            side,
+            lambda data, at, k: data[at[..., None] + (k * side + np.arange(side))],
+            lambda x: np.moveaxis(x, -1, 0),
+        ),
         "integer": lambda x: np.asarray(x).astype(np.int32),
         "real": lambda bits: np.asarray(bits).astype(np.float32),
         "load": lambda index, key: index[key],

@@ -136,40 +136,48 @@ def numbers(real: Callable[[float], Any], double: bool = False) -> dict[str, Any
     return {name: real(value) for name, value in reals.items()} | whole
 
 
-def patches(fma: Callable[..., Any], side: int, row: Callable[[Any, Any, int], Any]) -> dict[str, Callable[..., Any]]:
-    """`patch` and `patch_slopes` for backends in plain Python whose arrays are indexed as NumPy's.
+def patches(
+    fma: Callable[..., Any], side: int, row: Callable[[Any, Any, int], Any], apart: Callable[[Any], Any]
+) -> dict[str, Callable[..., Any]]:
+    """`patch` and `patch_slopes` for backends in plain Python.
 
     Args:
         fma: the backend's.
         row: (data, at, k) to the patch's coefficients of h^k, along a last axis.
+        apart: what lies along a last axis, one by one.
     """
 
+    def wide(x: Any) -> Any:
+        return x.reshape((*x.shape, 1))  # tensors on a device that torch here knows by name only are not indexed
+
     def along(row: Any, f: Any) -> Any:
-        total, fourth = row[..., side - 4 :], ((f * f) * (f * f))[..., None]
-        for i in range(side - 8, -1, -4):
-            total = fma(total, fourth, row[..., i : i + 4])
-        value = total[..., 3]
-        for i in range(2, -1, -1):
-            value = fma(value, f, total[..., i])
+        given, fourth = apart(row), (f * f) * (f * f)
+        value = None
+        for lane in (3, 2, 1, 0):
+            total = given[side - 4 + lane]
+            for i in range(side - 8 + lane, -1, -4):
+                total = fma(total, fourth, given[i])
+            value = total if value is None else fma(value, f, total)
         return value
 
     def patch(data: Any, at: Any, f: Any, h: Any) -> Any:
-        square, h = (h * h)[..., None], h[..., None]
+        square, h = wide(h * h), wide(h)
         odd, even = row(data, at, side - 1), row(data, at, side - 2)
         for k in range(side - 3, 0, -2):
             odd, even = fma(odd, square, row(data, at, k)), fma(even, square, row(data, at, k - 1))
         return along(fma(odd, h, even), f)
 
     def patch_slopes(data: Any, at: Any, f: Any, h: Any) -> tuple[Any, Any, Any]:
-        first, h = row(data, at, side - 1), h[..., None]
+        first, h = row(data, at, side - 1), wide(h)
         total, slope = fma(first, h, row(data, at, side - 2)), first
         for k in range(side - 3, -1, -1):
             slope = fma(slope, h, total)
             total = fma(total, h, row(data, at, k))
-        value, by_f = fma(total[..., side - 1], f, total[..., side - 2]), total[..., side - 1]
+        given = apart(total)
+        value, by_f = fma(given[side - 1], f, given[side - 2]), given[side - 1]
         for i in range(side - 3, -1, -1):
             by_f = fma(by_f, f, value)
-            value = fma(value, f, total[..., i])
+            value = fma(value, f, given[i])
         return along(total, f), by_f, along(slope, f)
 
     return {"patch": patch, "patch_slopes": patch_slopes}

@@ -128,7 +128,7 @@ def _operations(given: Coefficients, double: bool) -> dict[str, Any]:
         "alone": lambda x: x.squeeze(-1),
         **{name: getattr(torch, name) for name in ("exp", "expm1", "log1p", "tanh", "sinh", "erf", "erfc")},
         **surrogate.numbers(float, double),
-        **surrogate.patches(_fma, side, _row(side)),
+        **surrogate.patches(_fma, side, _row(side), lambda x: x.unbind(-1)),
         **surrogate.polynomials(_fma, lambda data, k: data.numbers[k]),
     }
 

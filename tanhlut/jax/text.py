@@ -146,7 +146,7 @@ def _operations(kind: Any, given: Coefficients) -> dict[str, Any]:
         "erf": lax.erf,
         "erfc": lax.erfc,
         **surrogate.numbers(kind),
-        **surrogate.patches(_fma, surrogate.side(False), _row),
+        **surrogate.patches(_fma, surrogate.side(False), _row, lambda x: jnp.moveaxis(x, -1, 0)),
         **surrogate.polynomials(_fma, lambda data, k: data.numbers[k]),
     }
 

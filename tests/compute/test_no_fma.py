@@ -15,9 +15,10 @@ from tanhlut.compute import available
 from tanhlut.methods import COMPILED
 
 CODE = """
-import sys, numpy as np, tanhlut
+import sys, numba, numpy as np, tanhlut
 from tanhlut.compute import cpu
-assert not any("vfmadd" in text for text in cpu.mode32.inspect_asm().values()), "this has fma"
+one = numba.njit(cpu._ADDRESSES, error_model="numpy")(cpu._kernel(cpu.SINGLE, numba.float32, cpu.EXACT, False))
+assert not any("vfmadd" in text for text in one.inspect_asm().values()), "this has fma"
 loc, scale = np.load(sys.argv[1])
 for method in sys.argv[2:]:
     for dtype in (np.float32, np.float64):

@@ -36,7 +36,9 @@ def test_a_right_header_is_equal(tmp_path: Path) -> None:
 
 
 def test_a_wrong_one_is_different(tmp_path: Path) -> None:
-    text = header(tmp_path).replace("TANHLUT_DENOMINATOR_2 4725.0f", "TANHLUT_DENOMINATOR_2 4725.0005f")
+    text = header(tmp_path)
+    assert "TANHLUT_Q_2 4725.0f" in text
+    text = text.replace("TANHLUT_Q_2 4725.0f", "TANHLUT_Q_2 4725.0005f")
     (tmp_path / "tanhlut.h").write_text(text)
     expected = points.sums(COUNT, "exact", None)
     found = build.attempt(HERE, tmp_path, COUNT, expected)

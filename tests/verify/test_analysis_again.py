@@ -24,7 +24,7 @@ from tanhlut.formula import tensors
 from tanhlut.formula.coefficients import SEAM
 
 U = mpf(2) ** -24
-NODE, EXCESS = mpf("1.01"), mpf("5.6")
+NODE, EXCESS, EXP = mpf("1.01"), mpf("5.6"), mpf("4.2")
 CLAMPED = 2 * mpmath.exp(-32) + mpf("1e-16")  # 1 − tanh 16, and a little
 TANH_SEAM = mpmath.tanh(mpf(SEAM))
 
@@ -241,7 +241,7 @@ def again(box: tuple[mpf, ...], low: mpf, high: mpf, slope: mpf, off: mpf) -> mp
         s_far = min(big_s, 1 - mpf(TANH_SEAM) ** 2)
         per_a = s_far * amplify / a
         t, x = max(t_low, mpf(TANH_SEAM)), max(x0, mpf(SEAM))
-        tau = (1 - t) * 6 * U + U / 2
+        tau = (1 - t) * (EXP + 2) * U + U / 2
         gap_per_a = ((x - t) * s_far if x > mpf("1.31") else mpf("0.1132")) * amplify / a
         far = tau * (1 + s * per_a) + U * gap_per_a + sums(t_high, per_a, gap_per_a)
         far += factors(s_far, tau / t, 2 * tau + 2 * U)
