@@ -43,7 +43,7 @@ def mode(
         refine: one Halley step more behind ``"mlp"`` (which is the method ``"mlp_refined"``) or ``"bilinear"``.
         table: a `ModeTable`, by default the shipped one. Outside its bounds the answer is that of ``"exact"``.
         backend: ``"cpu"``, ``"gpu"`` (compiled), ``"eager"`` (torch operations) or ``"auto"``: the fastest of them that
-            serves; under torch.compile and torch.export always ``"eager"``. See `tanhlut.backends`.
+            serves; under torch.export always ``"eager"``, and under torch.compile on CUDA. See `tanhlut.backends`.
         out: tensor or array of the result's shape and dtype to write to; it is returned. Not differentiable. A
             compiled backend allocates nothing then, if it is contiguous and apart from loc and scale.
 

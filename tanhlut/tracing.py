@@ -36,6 +36,15 @@ def traced() -> bool:
     )
 
 
+def compiling() -> bool:
+    """Whether torch.compile is recording, whose graphs are run here: not torch.export, whose graphs go elsewhere."""
+    return torch.compiler.is_dynamo_compiling() and not _is_exporting()
+
+
+def _is_exporting() -> bool:
+    return hasattr(torch.compiler, "is_exporting") and torch.compiler.is_exporting()  # from torch 2.7 on
+
+
 def pre_dispatched() -> bool:
     """Whether fx is recording above autograd; it then has a function mode too, which is quicker to ask for."""
     return _is_torch_function_mode_enabled() and _len_torch_dispatch_stack_pre_dispatch() > 0

@@ -21,6 +21,9 @@ def cpu_missing() -> str | None:
     return _load_cpu()[1]
 
 
+cpu_missing._dynamo_marked_constant = True  # type: ignore[attr-defined]  # see `general`
+
+
 def cpu_uncached() -> str | None:
     """Why every process has to compile the cpu backend anew, or None."""
     kernels = cpu_kernels()

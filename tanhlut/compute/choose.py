@@ -1,7 +1,7 @@
 """Who computes: the one place that chooses a backend, by device, dtype, and whether torch is tracing.
 
-    eager   torch operations, on any device: what is traced under torch.compile and torch.export
-    cpu     compiled by numba, for CPU tensors, NumPy arrays and Python floats
+    eager   torch operations, on any device: what torch.export and torch.compile record, but for
+    cpu     compiled by numba, for CPU tensors, NumPy arrays and Python floats; under torch.compile an operator
     gpu     compiled by Triton, for CUDA tensors up to float32
 
 "auto" takes the compiled backend of the device and falls back to eager where that cannot serve; a named backend raises
@@ -17,7 +17,7 @@ from torch import Tensor
 from tanhlut.compute import available
 from tanhlut.compute.available import Name
 from tanhlut.methods import COMPILED, Method
-from tanhlut.tracing import traced
+from tanhlut.tracing import compiling, traced
 
 if TYPE_CHECKING:
     from tanhlut.file.table import ModeTable
@@ -31,7 +31,10 @@ def choose(loc: Tensor, scale: Tensor, method: Method, table: "ModeTable | None"
         ImportError: it is not installed, or does not work on their device.
         RuntimeError: a CUDA graph is being captured, and the gpu backend is not ready.
     """
-    if backend == "eager" or (backend == "auto" and (loc.device.type not in ("cpu", "cuda") or traced())):
+    compiled = loc.device.type == "cpu" and compiling()
+    if backend == "eager" or (
+        backend == "auto" and (loc.device.type not in ("cpu", "cuda") or (traced() and not compiled))
+    ):
         return "eager"
     wanted: Name = ("gpu" if loc.is_cuda else "cpu") if backend == "auto" else cast(Name, backend)
     refusal = _refusal(loc, scale, method, table, wanted)
@@ -46,7 +49,7 @@ def _refusal(loc: Tensor, scale: Tensor, method: Method, table: "ModeTable | Non
     """Why `wanted` cannot serve, if so. Whether it is installed comes last: asking imports it."""
     if method not in COMPILED:
         return ValueError(f"backend {wanted!r} has no kernel for method {method!r}: use 'auto' or 'eager'")
-    seen_through = wanted == "gpu" and torch.compiler.is_dynamo_compiling()  # an operator that torch.compile knows
+    seen_through = compiling() if wanted == "cpu" else torch.compiler.is_dynamo_compiling()  # an operator
     if not seen_through and (traced() or any(type(x) not in (Tensor, torch.nn.Parameter) for x in (loc, scale))):
         return ValueError(f"backend {wanted!r} cannot be traced, nor serve tensor subclasses: use 'auto' or 'eager'")
     if method != "exact" and table is not None and not _readable(table):

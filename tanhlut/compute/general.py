@@ -14,7 +14,7 @@ from tanhlut.compute.implicit import Implicit, Transformable
 from tanhlut.file.network import missing as no_network
 from tanhlut.file.table import ModeTable
 from tanhlut.methods import NETWORK_METHODS, Method, compute_dtype
-from tanhlut.tracing import fake_mode, faked, jit_traced, traced, transformed
+from tanhlut.tracing import apart, compiling, fake_mode, faked, jit_traced, traced, transformed
 
 
 def squashed_mode(
@@ -41,7 +41,7 @@ def squashed_mode(
             source = faked(source, loc.device)
     if name == "eager" or method == "exact":
         table = None
-    elif name == "cpu" and table is None:
+    elif name == "cpu" and table is None and not compiling():
         table = ModeTable.default()
     if not traced() and transformed():
         return cast(Tensor, Transformable.apply(loc, scale, _evaluate, name, method, source, table))
@@ -56,6 +56,9 @@ def _evaluate(
     """The mode on (−1, 1) by the backend of that name; `source` is what eager computes from, `table` what others do."""
     if name == "eager":
         return eager.evaluate(loc, scale, method, source)
+    if name == "cpu" and compiling():
+        digest = "" if method == "exact" else _kept(table)
+        return cast(Tensor, torch.ops.tanhlut.mode_on_cpu.default(loc, scale, method, digest))  # see `launch`
     loc, scale = launch.in_memory(loc), launch.in_memory(scale)
     if name == "cpu":
         out = torch.empty_like(loc)
@@ -74,6 +77,12 @@ def _source(table: ModeTable | None, method: Method, dtype: torch.dtype, device:
     return mlp.layers(table.network, dtype, device)
 
 
+def _kept(table: ModeTable | None) -> str:
+    """What a graph calls a table, by default the shipped one."""
+    table = apart(ModeTable.default) if table is None else table
+    return launch.keep(table.digest, table.packed)
+
+
 # Tracing takes the table as a constant. This is all that torch.compiler.assume_constant_result does, but for
 # importing torch._dynamo, which would make `import tanhlut` three seconds slower.
-_source._dynamo_marked_constant = True  # type: ignore[attr-defined]
+_source._dynamo_marked_constant = _kept._dynamo_marked_constant = True  # type: ignore[attr-defined]

@@ -1,6 +1,11 @@
-"""Launching a compiled backend on plain contiguous tensors of one shape."""
+"""Launching a compiled backend on plain contiguous tensors of one shape, also from a graph of torch.compile's.
 
-from typing import TYPE_CHECKING, Any
+There the cpu kernel is an operator, which torch calls and does not look into. A graph holds numbers, texts and tensors,
+so it names a table by its digest; what traced the graph has kept the table here. Graphs that leave the process
+(torch.export, ONNX) hold plain operations instead.
+"""
+
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
@@ -60,3 +65,43 @@ def shared(kernel: Any, loc: Tensor, scale: Tensor, out: Tensor, *rest: Any) -> 
             kernel(a, b, c, begin, end, *rest)
 
         threads.run(work, n)
+
+
+_OPERATOR = "tanhlut::mode_on_cpu"
+_kept: dict[str, Packed | None] = {}
+
+
+def keep(digest: str, table: Packed | None) -> str:
+    """Keep a table for graphs, by its digest, which is returned."""
+    _kept[digest] = table
+    return digest
+
+
+# Not torch.library.custom_op, whose wrapper costs as much again as a lookup of one element.
+torch.library.define(_OPERATOR, "(Tensor loc, Tensor scale, str method, str table) -> Tensor")
+
+
+@torch.library.impl(_OPERATOR, "CPU")
+def _run(loc: Tensor, scale: Tensor, method: str, digest: str) -> Tensor:
+    if digest and digest not in _kept:
+        raise RuntimeError(f"a compiled graph wants a table that this process has not loaded ({digest}): compile again")
+    out = torch.empty(loc.shape, dtype=loc.dtype)
+    on_cpu(in_memory(loc), in_memory(scale), out, -1.0, 1.0, _kept.get(digest), cast(Method, method))
+    return out
+
+
+@torch.library.register_fake(_OPERATOR)  # type: ignore[untyped-decorator]
+def _shape(loc: Tensor, scale: Tensor, method: str, digest: str) -> Tensor:
+    return torch.empty(loc.shape, dtype=loc.dtype, device=loc.device)
+
+
+def _mapped(info: Any, in_dims: tuple[int | None, ...], loc: Tensor, scale: Tensor, *rest: str) -> tuple[Tensor, int]:
+    tensors = [
+        tensor.expand(info.batch_size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
+        for tensor, dim in zip((loc, scale), in_dims[:2], strict=True)
+    ]
+    return torch.ops.tanhlut.mode_on_cpu.default(*tensors, *rest), 0
+
+
+if hasattr(torch.library, "register_vmap"):  # from torch 2.5 on; torch.compile of ours wants 2.7
+    torch.library.register_vmap(_OPERATOR, _mapped)
