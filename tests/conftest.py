@@ -27,6 +27,18 @@ def table_named(name: str) -> ModeTable:
     return ModeTable(table.loc, table.scale, table.values, table.metadata, (), network)
 
 
+# Files that take longest begin first, so that no core is left alone with one at the end.
+_LONG = (
+    "test_first_use", "test_scripts", "test_forge", "test_gpu_launch", "test_any_bounds", "test_verify_network",
+    "test_onnx", "test_verify", "test_kernel_cache", "test_gpu", "test_import", "test_jax_moments", "test_build",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {name: k for k, name in enumerate(_LONG)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(_LONG)))
+
+
 @pytest.fixture(scope="session")
 def narrow() -> ModeTable:
     return table_named("narrow")

@@ -81,10 +81,13 @@ def mode_at(m: Array, delta: Array, delta_error: float = 0.0) -> tuple[Array, Ar
 
 
 def corners(boxes: Boxes) -> Corners:
-    """The mode at every box's corners."""
+    """The mode at every box's corners; those that boxes share are enclosed once."""
     m0, m1, d0, d1 = boxes
-    low, high = mode_at(np.stack([m0, m0, m1, m1]), np.stack([d0, d1, d0, d1]))
-    return Corners(*((low[k], high[k]) for k in range(4)))
+    points = np.empty((4, len(m0)), complex)  # pairs, as NumPy sorts them
+    points.real, points.imag = np.stack([m0, m0, m1, m1]), np.stack([d0, d1, d0, d1])
+    apart, which = np.unique(points, return_inverse=True)
+    low, high = mode_at(apart.real, apart.imag)
+    return Corners(*((low[k], high[k]) for k in which.reshape(points.shape)))
 
 
 def grid_corners(m: Array, delta: Array) -> tuple[Boxes, Corners]:
