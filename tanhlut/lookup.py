@@ -13,6 +13,7 @@ from tanhlut.arrays import ArrayLike, check_choice, unify, write_to
 from tanhlut.compute.available import BACKENDS
 from tanhlut.compute.general import squashed_mode
 from tanhlut.compute.quick import HIGH, LOW, quick
+from tanhlut.compute.usual import usual
 from tanhlut.file.table import ModeTable
 from tanhlut.formula import equation
 from tanhlut.methods import METHODS, Method
@@ -65,6 +66,8 @@ def mode(
     check_table(table)
     try:
         result = None if backend == "eager" else quick(loc, scale, low, high, method, table, backend, out)
+        if result is None and out is None and backend in ("auto", "cpu"):
+            result = usual(loc, scale, low, high, method, table)
     except (RuntimeError, TypeError, ValueError):
         result = None  # not what the short road takes it for: what follows says what is wrong with it
     if result is not None:

@@ -13,6 +13,7 @@ from tanhlut.compute.general import squashed_mode
 from tanhlut.compute.grid import Axis, Grid, grid_of
 from tanhlut.compute.mlp import Layers
 from tanhlut.compute.quick import HIGH, LOW, quick
+from tanhlut.compute.usual import usual
 from tanhlut.file.axes import Bounds
 from tanhlut.file.network import missing as no_network
 from tanhlut.file.table import ModeTable
@@ -63,6 +64,8 @@ class ModeLookup(torch.nn.Module):
         """The mode of tensors loc, scale, as `mode` gives it."""
         try:
             result = quick(loc, scale, low, high, self.method, self._table, "auto", None)
+            if result is None:
+                result = usual(loc, scale, low, high, self.method, self._table)
         except (RuntimeError, TypeError, ValueError):
             result = None
         if result is not None:

@@ -1,8 +1,6 @@
-"""Mean, variance, standard deviation and entropy: against mpmath, on every road, at the edges, with their gradients."""
+"""Mean, variance, standard deviation and entropy against 30 digits, on every road, at the edges; gradients."""
 
 import math
-from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import mpmath
@@ -13,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+import oracle
 import tanhlut
 from tanhlut import ModeTable
 from tanhlut.compute import functions
@@ -26,22 +25,11 @@ EVERY = pytest.mark.parametrize("name", QUANTITIES)
 NAN, INF = math.nan, math.inf
 
 
-@cache
 def truth(loc: float, scale: float) -> tuple[Any, Any, Any]:
     """Mean, variance and entropy in 30 digits."""
+    mean, variance, log_cosh = oracle.moments(loc, scale)
     with mpmath.workdps(30):
-        mu, sigma = mpmath.mpf(loc), mpmath.mpf(scale)
-        ends = [mu + k * sigma for k in (-40, -12, -6, -2, 0, 2, 6, 12, 40)]
-        ends += [mpmath.mpf(p) for p in (-40, -10, -3, 0, 3, 10, 40) if abs(p - mu) < 40 * sigma]
-        ends = sorted(set(ends))
-
-        def expected(f: Callable[[Any], Any]) -> Any:
-            return mpmath.quad(lambda x: f(x) * mpmath.npdf(x, mu, sigma), ends)
-
-        mean = expected(mpmath.tanh)
-        variance = expected(lambda x: (mpmath.tanh(x) - mean) ** 2)
-        log_cosh = expected(lambda x: abs(x) + mpmath.log1p(mpmath.exp(-2 * abs(x))) - mpmath.log(2))
-        return mean, variance, mpmath.log(2 * mpmath.pi * mpmath.e) / 2 + mpmath.log(sigma) - 2 * log_cosh
+        return mean, variance, mpmath.log(2 * mpmath.pi * mpmath.e) / 2 + mpmath.log(scale) - 2 * log_cosh
 
 
 def drawn(seed: int, n: int) -> tuple[Tensor, Tensor]:

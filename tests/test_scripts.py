@@ -14,7 +14,7 @@ import torch
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT / "scripts"))
 
-from benchmark import machine, report  # noqa: E402
+from benchmark import machine, moments, report  # noqa: E402
 from benchmark.contenders import YARDSTICK, Contender, Sample, contenders, newton  # noqa: E402
 from benchmark.measure import compare  # noqa: E402
 
@@ -39,13 +39,24 @@ def test_every_contender_has_a_row_or_a_reason(tmp_path: Path, monkeypatch: pyte
         assert all(
             any(t.contender.name == name and t.ratio == 1 for t in timings) for name in list(YARDSTICK.values())[:3]
         )
-        report.show(timings)
+        report.show(timings, "AVX2")
     about = machine.describe()
     paths = report.save(tmp_path, "run", timings, "float32", about)
     rows = list(csv.DictReader(paths[0].open()))
     assert len(rows) == len(timings)
     assert {row["contender"] for row in rows} >= {"torch.tanh", "ours refined cpu", "SciPy brentq", "TorchRL get_mode"}
     assert all(path.stat().st_size > 100 for path in paths)
+
+
+def test_moments_are_held_against_quadrature() -> None:
+    sample = Sample.drawn(64, torch.float32)
+    timings = compare(list(moments.contenders(sample)), sample, threads=1, rounds=2, budget=5.0)
+    seen = {t.contender.name: t.error for t in timings if t.contender.kind == "tensor"}
+    for name in moments.QUANTITIES:
+        assert seen[f"ours {name}"] <= 4e-6
+        assert seen[f"ours {name}, quadrature"] <= 4e-6
+    assert seen["one sample's −log_prob"] > 0.1
+    assert math.isnan(seen["ours describe"])
 
 
 def test_a_slow_contender_is_named_not_repeated() -> None:
@@ -75,6 +86,7 @@ def test_a_short_control_loop() -> None:
     assert "'torch buffers': 0.0" in rows[0]  # with out= nothing is allocated
 
 
+@pytest.mark.slow
 def test_the_number_of_instructions_does_not_depend_on_the_numbers() -> None:
     if shutil.which("valgrind") is None or shutil.which("gcc") is None:
         pytest.skip("valgrind and gcc are needed to count")
@@ -97,6 +109,7 @@ def test_the_number_of_instructions_does_not_depend_on_the_numbers() -> None:
         ("ppo_update", "--rounds 1 --environments 8", ["entropy + backward", "update        whole", "ratio"]),
     ],
 )
+@pytest.mark.slow
 def test_the_real_policies(script: str, options: str, said: list[str]) -> None:
     pytest.importorskip("stable_baselines3")
     run = subprocess.run(

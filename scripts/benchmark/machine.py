@@ -43,6 +43,14 @@ def describe() -> dict[str, Any]:
     }
 
 
+def width(machine: dict[str, Any]) -> str:
+    """How wide its vectors are, which decides the ratios: a word for every table."""
+    flags = machine["flags"]
+    if "avx512f" in flags:
+        return "AVX-512"
+    return "AVX2 without AVX-512" if "avx2" in flags else platform.machine()
+
+
 def slug(machine: dict[str, Any]) -> str:
     """A name for files."""
     name = machine["gpu"] if machine["gpu"] != "none" else f"{machine['cpu']}-{'-'.join(machine['flags'])}"

@@ -15,10 +15,10 @@ FIELDS = (
 )  # fmt: skip
 
 
-def show(timings: Sequence[Timing]) -> None:
-    """One size and thread count, as a table."""
+def show(timings: Sequence[Timing], width: str) -> None:
+    """One size and thread count, as a table; `width`: of the machine's vectors."""
     first = timings[0]
-    print(f"\n{first.size:,} elements, {first.threads} thread{'s' if first.threads > 1 else ''}")
+    print(f"\n{first.size:,} elements, {first.threads} thread{'s' if first.threads > 1 else ''}, {width}")
     print(f"  {'':30} {'as':7} {'a call':>10} {'an element':>11} {'quartiles':>17} {'× tanh':>8} {'max error':>10}")
     for t in timings:
         name, kind = t.contender.name, t.contender.kind

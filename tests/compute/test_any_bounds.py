@@ -144,6 +144,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(requests, st.sampled_from([0.01, 0.01, 3e-3, 1e-3]))
+@pytest.mark.slow
 def test_any_bounds(path: Path, bounds: Bounds, tolerance: float) -> None:
     check(bounds, tolerance, path)
 

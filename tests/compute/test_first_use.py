@@ -37,32 +37,9 @@ def case(function: Callable[[], None]) -> Callable[[], None]:
     return function
 
 
+SLOW = ("strict_export", "export_of_statistics", "jit_trace", "fx", "fx_above_autograd", "deferred_initialisation")
+KERNELS = ("compile_whole_graph", "jit_trace", "fx_above_autograd", "transforms", "inference_on_another_default_device")
 COMPILED = ("export", "strict", "compile", "deferred")  # how names begin of cases that do
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_first_use(name: str, tmp_path: Path) -> None:
-    """Once where no kernel was ever compiled. Most that trace load none; a graph of torch.compile's calls one."""
-    if name.startswith(COMPILED) and not COMPILES:
-        pytest.skip("compile and export want torch 2.7")
-    here = Path(__file__).parent
-    places = (here.parents[1], here.parent, here)
-    path = os.pathsep.join([*map(str, places), os.environ.get("PYTHONPATH", "")])
-    cache = {"NUMBA_CACHE_DIR": str(tmp_path)} if name == "export" else {}
-    kernels = (
-        "compile_whole_graph",
-        "jit_trace",
-        "fx_above_autograd",
-        "transforms",
-        "inference_on_another_default_device",
-    )
-    code = (
-        f"import sys, test_first_use as t; t.CASES[{name!r}](); "
-        f"assert {name in kernels} or 'numba' not in sys.modules; t.check_ordinary_use()"
-    )
-    environment = os.environ | cache | {"PYTHONPATH": path}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-3000:]
 
 
 def check(y: Tensor, method: str = "refined") -> None:
@@ -283,3 +260,24 @@ def deferred_initialisation() -> None:
         spoilt.lookup.reset_parameters()
         check(exported(spoilt, strict=False)(LOC, SCALE), method)
     assert {str(buffer.device) for buffer in on_meta("refined").buffers()} == {"meta"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in CASES]
+)
+def test_first_use(name: str, tmp_path: Path) -> None:
+    """Once where no kernel was ever compiled. Most that trace load none; a graph of torch.compile's calls one."""
+    if name.startswith(COMPILED) and not COMPILES:
+        pytest.skip("compile and export want torch 2.7")
+    here = Path(__file__).parent
+    places = (here.parents[1], here.parent, here)
+    path = os.pathsep.join([*map(str, places), os.environ.get("PYTHONPATH", "")])
+    cache = {"NUMBA_CACHE_DIR": str(tmp_path)} if name == "export" else {}
+    kernels = name in KERNELS
+    code = (
+        f"import sys, test_first_use as t; t.CASES[{name!r}](); "
+        f"assert {kernels} or 'numba' not in sys.modules; t.check_ordinary_use()"
+    )
+    environment = os.environ | cache | {"PYTHONPATH": path}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]

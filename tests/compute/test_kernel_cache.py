@@ -86,6 +86,7 @@ def files(folder: Path) -> list[Path]:
     return sorted(file for file in folder.rglob("*.nb?") if file.is_file())
 
 
+@pytest.mark.slow
 def test_damaged_files_are_mended(filled: Path, tmp_path: Path) -> None:
     folder = tmp_path / "cache"
     shutil.copytree(filled, folder)

@@ -27,6 +27,7 @@ for method in sys.argv[2:]:
 """
 
 
+@pytest.mark.slow
 def test_the_same_bits_without_fma(tmp_path: Path) -> None:
     if available.cpu_missing() is not None:
         pytest.skip("numba is not here")

@@ -110,6 +110,7 @@ def test_a_table_without_a_network_writes_nothing(
     assert not target.exists()
 
 
+@pytest.mark.slow
 def test_quantities_together(tmp_path: Path) -> None:
     """One graph of three outputs, beside torch and, within the proven bounds, the truth."""
     target, names = tmp_path / "all.onnx", ("mode", "mean", "entropy")

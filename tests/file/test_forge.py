@@ -1,5 +1,6 @@
 """A little forging: no file that the verifier accepts breaks a claim (`scripts/forge` goes on for longer)."""
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 
 import forgery
@@ -9,6 +10,7 @@ from tanhlut import ModeTable
 
 @settings(max_examples=16, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(forgery.tables())
+@pytest.mark.slow
 def test_no_forged_file_that_verifies_breaks_a_claim(table: ModeTable | None) -> None:
     assert not forgery.judge(table, 0).broken
 

@@ -49,7 +49,7 @@ def altered(
 
 
 @pytest.mark.parametrize("method", ["bilinear", "refined"])
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("name", [pytest.param("default", marks=pytest.mark.slow), "narrow", "coarse"])
 def test_no_query_exceeds_its_cells_bound(name: str, method: Method) -> None:
     """Ten million on the shipped table, five a method, half of them a backend; a quarter of a million on each other."""
     table, result = table_named(name), verified(name, method)

@@ -61,6 +61,7 @@ def test_the_shipped_claim_is_proven_and_tight(found: proof.NetworkVerification)
     assert float(low) == found.witness.error
 
 
+@pytest.mark.slow
 def test_refined_is_proven_below_a_millionth() -> None:
     found = verify_network(ModeTable.default(), "mlp_refined")
     assert found.bound <= ModeTable.default().error_bound("mlp_refined") <= 1e-6
@@ -167,6 +168,7 @@ def test_rounding_stays_within_its_bound(seed: int | None) -> None:
     assert worst > 0.03
 
 
+@pytest.mark.slow
 def test_json_and_map(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("matplotlib")
     out, picture = tmp_path / "out.json", tmp_path / "map.png"
