@@ -37,18 +37,19 @@ def ordinary(loc: Tensor, scale: Tensor) -> bool:
     )
 
 
-def observed(tensors: tuple[Tensor, ...]) -> bool:
-    """Whether anyone records, maps or differentiates forward, or a tensor is none that has numbers in memory here."""
-    return (
-        _len_torch_dispatch_stack() > 0
+def observed(x: Tensor) -> bool:
+    """Whether anyone records, maps or differentiates forward, or this is none that has numbers in the CPU's memory."""
+    return bool(
+        not x.is_cpu
+        or x.layout is not torch.strided
+        or x.is_neg()
+        or x.is_nested
+        or x._is_zerotensor()
+        or _len_torch_dispatch_stack()
         or _transform() is not None
         or forward_ad._current_level >= 0
         or _get_tracing_state() is not None
         or (_is_function_mode() and pre_dispatched())
-        or any(
-            not x.is_cpu or x.layout is not torch.strided or x.is_neg() or x.is_nested or x._is_zerotensor()
-            for x in tensors
-        )
     )
 
 

@@ -2,8 +2,11 @@
 
 On its general road `lookup.mode` costs some 20 µs a call, of which the kernel is 0.2. Here stands only what must be
 asked before a kernel may run; whatever is out of the ordinary returns None and takes the general road, which gives the
-same bits or raises. What one tensor element costs (ns, AMD EPYC, torch.tanh being 780): empty_like 570, calls and
-keywords 250, kernel 190, shapes 110, negative views 90, gradients 80, tracing and transforms 100, the rest 500.
+same bits or raises. `usual` is the middle road, for tensors that want a gradient, half precision, a broadcast or have a
+number as scale: on the general road such a call costs 20 to 50 µs, most of it questions.
+
+What one tensor element costs (ns, AMD EPYC, torch.tanh being 780): empty_like 570, calls and keywords 250, kernel 190,
+shapes 110, negative views 90, gradients 80, tracing and transforms 100, the rest 500.
 """
 
 from typing import Any, cast
@@ -14,8 +17,10 @@ from torch import Tensor
 from torch._C import _functorch
 
 from tanhlut import tracing
+from tanhlut.affine import to_bounds
 from tanhlut.compute import available, launch, threads
-from tanhlut.compute.gate import fits, ordinary
+from tanhlut.compute.gate import fits, observed, ordinary
+from tanhlut.compute.implicit import Plain
 from tanhlut.file.packed import NO_TABLE
 from tanhlut.file.table import ModeTable
 from tanhlut.methods import COMPILED, Method
@@ -46,6 +51,14 @@ _transform, _ndarray, _empty_array, _many = (
 )
 _no_table = NO_TABLE.address
 
+_COMPUTED_IN = {
+    torch.float16: torch.float32,
+    torch.bfloat16: torch.float32,
+    torch.float32: torch.float32,
+    torch.float64: torch.float64,
+}
+_TENSORS = (Tensor, torch.nn.Parameter)
+
 _REALS: dict[Any, str] = {torch.float32: "float32", torch.float64: "float64", float: "float64"}
 _REALS |= {np.dtype(np.float32): "float32", np.dtype(np.float64): "float64"}  # NumPy has one object of each
 _default_address = 0  # of the default table, once the backend is loaded
@@ -58,7 +71,7 @@ def quick(
 
     One function for all kinds, since each call that it would be divided into costs 70 ns.
     """
-    if _is_compiling() or ((low is not LOW or high is not HIGH) and not _usual(low, high)):
+    if _is_compiling() or ((low is not LOW or high is not HIGH) and not _within_reach(low, high)):
         return None
     kind, kernels = type(loc), _whole.get(method)
     if kind is not type(scale) or kernels is None:
@@ -113,7 +126,46 @@ def quick(
     return None
 
 
-def _usual(low: Any, high: Any) -> bool:
+def usual(loc: Any, scale: Any, low: Any, high: Any, method: Method, table: ModeTable | None) -> Tensor | None:
+    """The mode as `lookup.mode` gives it by the cpu kernel, or None where the general road must decide.
+
+    `backend` is "auto" or "cpu", and `out` is not given.
+
+    Raises:
+        RuntimeError, TypeError, ValueError: the general road must decide, too.
+    """
+    if torch.compiler.is_dynamo_compiling() or type(loc) not in _TENSORS or method not in COMPILED:
+        return None
+    given = loc.dtype
+    dtype = _COMPUTED_IN.get(given)
+    if dtype is None or not _within_reach(low, high):
+        return None
+    if type(scale) is float:
+        if not scale >= 0.0 or observed(loc):
+            return None
+        scale = torch.full(loc.shape, scale, dtype=given, device=loc.device)
+    elif type(scale) not in _TENSORS or scale.dtype is not given or observed(loc) or observed(scale):
+        return None
+    if given is not dtype:
+        loc, scale = loc.to(dtype), scale.to(dtype)
+    if loc.shape != scale.shape:
+        loc, scale = torch.broadcast_tensors(loc, scale)
+    if torch.is_grad_enabled() and (loc.requires_grad or scale.requires_grad):
+        y = to_bounds(cast(Tensor, Plain.apply(loc, scale, _squashed, method, table)), low, high)
+    else:
+        y = quick(loc.contiguous(), scale.contiguous(), low, high, method, table, "auto", None)
+    return y if y is None or given is dtype else y.to(given)
+
+
+def _squashed(loc: Tensor, scale: Tensor, method: Method, table: ModeTable | None) -> Tensor:
+    loc, scale = (x if type(x) is Tensor else x.detach() for x in (loc, scale))  # of a Parameter
+    found = quick(loc.contiguous(), scale.contiguous(), -1.0, 1.0, method, table, "auto", None)
+    if found is None:
+        raise RuntimeError("no kernel serves")
+    return cast(Tensor, found)
+
+
+def _within_reach(low: Any, high: Any) -> bool:
     return type(low) is float and type(high) is float and -_INFINITY < low < high < _INFINITY
 
 

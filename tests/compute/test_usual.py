@@ -1,0 +1,115 @@
+"""The middle road gives the general road's bits and derivatives, or leaves the call to it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import tanhlut.lookup
+import tanhlut.module
+from conftest import table_named
+from tanhlut import ModeLookup, mode
+from tanhlut.compute.quick import usual
+
+DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+
+def drawn(dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(5)
+    loc, scale = torch.randn(6, 40, generator=generator), 2.0 * torch.rand(6, 40, generator=generator)
+    loc[0, :4] = torch.tensor([0.0, -0.0, torch.nan, torch.inf])
+    scale[1, :4] = torch.tensor([0.0, torch.nan, -1.0, torch.inf])
+    return loc.to(dtype), scale.to(dtype)
+
+
+def both(call: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any]:
+    """By the middle road, which must serve, and by the general one."""
+    served = []
+
+    def watched(*given: Any) -> Any:
+        served.append(usual(*given))
+        return served[-1]
+
+    results = []
+    for road in (watched, lambda *given: None):
+        with monkeypatch.context() as patch:
+            patch.setattr(tanhlut.lookup, "usual", road)
+            patch.setattr(tanhlut.module, "usual", road)
+            results.append(call())
+    assert served
+    assert served[0] is not None
+    return results[0], results[1]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("bounds", [(-1.0, 1.0), (-2.0, 3.0)])
+def test_the_bits_of_the_general_road(
+    dtype: torch.dtype, bounds: tuple[float, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mode(0.1, 1.0)
+    loc, scale = drawn(dtype)
+    table = table_named("narrow")
+    calls = [
+        lambda: mode(loc, 0.7, *bounds),
+        lambda: mode(loc, scale[:1], *bounds),
+        lambda: mode(loc[:, :1], scale[0], *bounds, method="exact"),
+        lambda: mode(loc.T, scale.T, *bounds, method="bilinear", table=table),
+        lambda: mode(loc[0, 0], scale, *bounds),
+        lambda: mode(torch.nn.Parameter(loc), scale, *bounds),
+        lambda: ModeLookup(table)(loc, scale[:1], *bounds),
+    ]
+    for call in calls:
+        found, wanted = both(call, monkeypatch)
+        assert found.dtype == wanted.dtype == dtype
+        assert found.shape == wanted.shape
+        assert torch.equal(found.double().nan_to_num(9.0), wanted.double().nan_to_num(9.0))
+        number = ~found.isnan()
+        assert torch.equal(found.signbit()[number], wanted.signbit()[number])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_derivatives(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    loc, scale = (part[2:].clone().requires_grad_() for part in drawn(dtype))
+
+    def twice() -> list[Tensor]:
+        y = mode(loc, scale, -2.0, 3.0)
+        first = torch.autograd.grad(y.sum(), (loc, scale), create_graph=True)
+        return [y.detach(), *first, *torch.autograd.grad(first[0].sum() + first[1].sum(), (loc, scale))]
+
+    for found, wanted in zip(*both(twice, monkeypatch), strict=True):
+        assert torch.equal(found, wanted)
+    one = mode(loc.detach(), scale)
+    assert one.requires_grad
+    with torch.no_grad():
+        assert not mode(loc, scale).requires_grad
+
+
+def test_what_it_leaves_to_the_general_road(monkeypatch: pytest.MonkeyPatch) -> None:
+    loc, scale = drawn()
+    for given in (
+        (loc.to_sparse(), scale), (loc, scale.double()), (loc, -0.5), (loc, float("nan")), (loc, 1), (loc, True),
+        (loc.int(), 0.5), (loc.to("meta"), 0.5), (torch._neg_view(loc), scale[:1]), (loc.numpy(), scale.numpy()),
+    ):  # fmt: skip
+        assert usual(given[0], given[1], -1.0, 1.0, "refined", None) is None
+    for bounds in ((1.0, -1.0), (0.0, float("inf")), (0, 1), (-1.0, float("nan"))):
+        assert usual(loc, 0.5, bounds[0], bounds[1], "refined", None) is None
+    assert usual(loc, 0.5, -1.0, 1.0, "mlp", None) is None
+    with pytest.raises(ValueError, match="negative"):
+        mode(loc, -0.5)
+    with pytest.raises(ValueError, match="do not broadcast"):
+        mode(loc, scale[:3])
+    half = loc[2:].half()
+    assert torch.equal(mode(half, 1e30), mode(half, torch.full_like(half, torch.inf)))
+    found = torch.func.vmap(lambda a: mode(a, 0.5))(loc)  # seen by a transform
+    assert torch.equal(found.nan_to_num(9.0), mode(loc, 0.5).nan_to_num(9.0))
+
+
+def test_where_no_kernel_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also inside the autograd function: the general road answers."""
+    monkeypatch.setattr("tanhlut.compute.quick.quick", lambda *given: None)
+    loc, scale = (part[2:].clone().requires_grad_() for part in drawn())
+    mode(loc, scale).sum().backward()
+    assert loc.grad is not None
+    assert loc.grad.isfinite().all()
