@@ -7,6 +7,7 @@ dH/dscale = 1/scale − 2·scale·E sech² X (Stein's lemma). The text's derivat
 over it, so everything can be differentiated again.
 """
 
+from functools import cache
 from typing import Any, cast
 
 import torch
@@ -87,6 +88,7 @@ def on_cpu(
     launch.shared(kernel(name, double), loc, scale, out, low, high, address)
 
 
+@cache
 def kernel(name: str, double: bool) -> Any:
     """The compiled loop; the first call compiles it, or loads what was compiled before."""
     from tanhlut.compute import cpu_functions

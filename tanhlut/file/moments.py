@@ -1,6 +1,7 @@
 """Moments: the surrogates of mean, variance and entropy as numbers, checked before they are trusted."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -57,12 +58,12 @@ class Moments:
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"Moments are immutable: {name!r} cannot be set; build others")
 
-    @property
+    @cached_property
     def address(self) -> int:
         """Where the float32 vector is in memory, as the cpu backend wants it."""
         return int(self.vector.ctypes.data)
 
-    @property
+    @cached_property
     def double_address(self) -> int:
         """Where the float64 one is."""
         return int(self.double.ctypes.data)
