@@ -48,6 +48,13 @@ def test_every_contender_has_a_row_or_a_reason(tmp_path: Path, monkeypatch: pyte
     assert all(path.stat().st_size > 100 for path in paths)
 
 
+def test_every_mutant_is_of_the_program_as_it_is() -> None:
+    from mutation import sources
+
+    stale = [mutant.name for mutant in sources.MUTANTS if mutant.old not in (ROOT / mutant.path).read_text()]
+    assert not stale
+
+
 def test_moments_are_held_against_quadrature() -> None:
     sample = Sample.drawn(64, torch.float32)
     timings = compare(list(moments.contenders(sample)), sample, threads=1, rounds=2, budget=5.0)
