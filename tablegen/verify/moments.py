@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tablegen.verify import heat, patches, surrogates
+from tablegen.verify import beyond, heat, patches, surrogates
 from tablegen.verify.heat import Array
 from tablegen.verify.patches import EXP, FLOOR, UNDERFLOW
 from tablegen.verify.rounding import U
@@ -239,7 +239,9 @@ def broken(table: ModeTable) -> str | None:
         found = functions.evaluate(name, *pair, table, "cpu").numpy()
         if not np.array_equal(found, wanted, equal_nan=True):
             return f"the cpu backend's {name} has not the bits of the text"
-    return None
+    metadata = functions.moments_of(table).metadata
+    claimed: dict[str, float] = {quantity: float(metadata[f"{quantity}_bound"]) for quantity in QUANTITIES}
+    return next((words for words in (beyond.wrong(table, name, claimed) for name in _backends()) if words), None)
 
 
 def _backends() -> list[str]:
