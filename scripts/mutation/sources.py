@@ -265,7 +265,7 @@ MUTANTS: list[Mutant] = [
         (" + gap_per_a + 2.0 * residual))", " + 2.0 * residual))"),
         (" + gap_per_a + 2.0 * residual))", " + gap_per_a))"),
         ("own = tau * (1.0 + at.s * per_a) + U * gap_per_a", "own = tau * (1.0 + at.s * per_a)"),
-        ("tau = c * (EXP + 2.0) * U + 0.5 * U", "tau = c * (EXP + 2.0) * U"),
+        ("tau = c * (exp + 2.0) * U + 0.5 * U", "tau = c * (exp + 2.0) * U"),
         ("tau = _half_ulp(t)", "tau = 0.0 * t"),
         ("e_a * (1.0 + 2.0 / (1.0 - k))", "e_a"),
         ("valid = (at.a > 0) & ", "valid = "),

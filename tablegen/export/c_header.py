@@ -159,7 +159,7 @@ def _text(printer: Printer) -> Any:
         **{name: number(name, value) for name, value in numbers.items()},
         **calls,
         "element": printer.element,
-        "divide": lambda a, b: Value("float", "{} / {}", a, b),
+        **dict.fromkeys(("divide", "divide_roughly"), lambda a, b: Value("float", "{} / {}", a, b)),
         "numerator": horner("numerator", "N", SINGLE.numerator),
         "denominator": horner("denominator", "Q", SINGLE.denominator),
         "power_of_two": named("power_of_two", power_of_two),

@@ -13,15 +13,18 @@ so with w = b·|ε|/a and p = sup|h'''|/6·ε²/a:  |Δ − ε| ≤ |ε|·(p·(1
 t + S·Δ·(1 − t·Δ), short of tanh(x + Δ) by a third-order term, sup|tanh'''|/6 = sup S·|1 − 3t²|/3 ≤ (2/3)·sup S.
 
 Rounding, in units of U = 2^-24, first order (SECOND covers the rest). x is the float32 number at hand; what is wrong is
-- above the seam: E = e^(−2x) by EXP·U, so 1 − t = c by (EXP + 2)·U·c and t by that and half an ulp: τ. The gap x − t
-  inherits −τ, plus U of itself, and h = gap − (δ·t + m) inherits s·τ.
+- above the seam: E = e^(−2x) by ε·U, so 1 − t = c by (ε + 2)·U·c and t by that and half an ulp: τ. The gap x − t
+  inherits −τ, plus U of itself, and h = gap − (δ·t + m) inherits s·τ. ε is EXP, but in the approximate text, whose
+  2^y is within 2 ulp, at most 4·U, and whose y = −2x·log₂e moves by 1.24·U of itself (the product, and a constant that
+  is 0.23·U off), so that ε ≤ 4.01 + 2.5·x there. The larger one counts; (ε + 2)·c falls with x.
 - below it, the gap x − tanh x by g = (3.6/(1 + r) + 3)·U·gap, r = x·coth x − 1: that is 6.6 for small x, where z, N,
   z·N, Q, the quotient and x·ratio round once each and the rest of N and Q counts for nothing, and 5.44 at the seam,
   where 4.7 at most are seen over every float32 x in [1/2, 5/4], with fma and without (tests/formula/test_parts.py).
   Then t = x − gap inherits −g, plus half an ulp, τ, and h = gap − (δ·t + m) inherits s·g − δ·τ, plus (EXCESS + 1)·U of
   δ·t and U of the sum δ·t + m; so above the seam too, where (x − t)·S rises to 0.1131 at x = 1.31 and falls beyond.
 The kernels' own exp gives 1 − tanh x within 5.6·U·c (every x to 2.6: tests/formula/test_parts.py): EXP covers it. Their
-δ is within U.
+δ is within U. The approximate text's quotients: r with |r·b − 1| ≤ 2·U, q = a·r and its remainder, which is exact,
+times r added give a/b within (1 + 2^-19)·U, where SECOND has room for the 2^-19; the step's own, h·r, is within 3·U.
 
 An error η of h moves Δ by −η/a·F, F = 1/(1 − |h|·b/a²)², hence the result by S·η·F/a; together with t's own error,
 g·(1 + s·S·F/a) and τ·|1 + δ·S·F/a|. Relative errors of a, b, S and the last products, a few tens of U, only scale S·Δ.
@@ -55,6 +58,8 @@ from tanhlut.formula.coefficients import SEAM
 
 TANH_SEAM = math.tanh(SEAM)
 EXP = 4.2  # exp(−2x) in float32, in units of U: 4.09 the text's (1.5e7 arguments in [0, 42]), 1.06 torch.exp (all)
+
+QUOTIENT = 4.0  # what `divide_roughly` promises, in units of U
 
 # Underflow: an operation adds at most 2^-126 = 1.2e-38 even where subnormals are flushed; the most sensitive is h·a,
 # over a² ≥ 1e-15 (|δ| ≥ 3.4e-8 for every float32 scale, and a ≥ |δ| to a few per cent). And what the clamps move.
@@ -183,7 +188,7 @@ def _far(boxes: Boxes, at: Step) -> Array:
     x, t_low = np.maximum(at.x_low, SEAM), np.maximum(at.t_low, TANH_SEAM)
     big_s = np.minimum(at.big_s, 1.0 - TANH_SEAM**2)
     per_a = big_s * at.amplify / at.a
-    tau, _ = far_parts(1.0 - t_low)
+    tau, _ = far_parts(1.0 - t_low, exp_units(1.0 - t_low))
     # (x − t)·S falls from x = 1.31 on.
     gap_per_a = np.where(x > 1.31, (x - t_low) * big_s, 0.1132) * at.amplify / at.a
     own = tau * (1.0 + at.s * per_a) + U * gap_per_a
@@ -210,10 +215,16 @@ def near_parts(t: Array, ratio: Array, gap: Array) -> tuple[Array, Array, Array]
     return g, tau, (g + tau) * (1.0 / (1.0 - t) + 1.0) + 3.0 * U
 
 
-def far_parts(c: Array) -> tuple[Array, Array]:
-    """What tanh x = 1 − c and, relative, S may be off by where x > SEAM: τ, e_S."""
-    tau = c * (EXP + 2.0) * U + 0.5 * U
-    return tau, (EXP + 4.0) * U + tau
+def far_parts(c: Array, exp: Array | float = EXP) -> tuple[Array, Array]:
+    """What tanh x = 1 − c and, relative, S may be off by where x > SEAM: τ, e_S; `exp` is ε."""
+    tau = c * (exp + 2.0) * U + 0.5 * U
+    return tau, (exp + 4.0) * U + tau
+
+
+def exp_units(c: Array) -> Array:
+    """The approximate text's ε, which is above EXP wherever x > SEAM; c = 1 − tanh x."""
+    c = np.maximum(c, 1e-30)
+    return np.asarray(4.01 + 1.25 * np.log((2.0 - c) / c))
 
 
 def _relative(boxes: Boxes, at: Step, big_s: Array, e_t: Array, sigma: Array) -> Array:
@@ -221,14 +232,14 @@ def _relative(boxes: Boxes, at: Step, big_s: Array, e_t: Array, sigma: Array) ->
 
     a = t² − δ·S costs t²·(2e_t + U) + |δ|·(S·(EXCESS + 1)·U + σ), over a, and U; the quotient −h·a/(a² − h·b) has
     sensitivity 1 + 2/(1 − κ) to a and κ/(1 − κ) to b, κ = |h|·b/a², of which b's S is charged by itself: |h|·s·t·σ/a²;
-    it rounds four times. The last three products add 4, and S·Δ costs σ of Δ.
+    of its four roundings the quotient's counts as QUOTIENT·U. The last three products add 4, and S·Δ costs σ of Δ.
     """
     delta = np.maximum(np.abs(boxes.d0), np.abs(boxes.d1))
     spread = at.t_high**2 * (2.0 * e_t + U) + delta * (big_s * (EXCESS + 1.0) * U + sigma)
     e_a = spread / at.a + U
     k = at.curvature
     of_b = k * (e_t + 4.0 * U) + at.residual * at.s * at.t_high * sigma / at.a**2
-    quotient = e_a * (1.0 + 2.0 / (1.0 - k)) + (2.0 * U + of_b) / (1.0 - k) + 3.0 * U
+    quotient = e_a * (1.0 + 2.0 / (1.0 - k)) + (2.0 * U + of_b) / (1.0 - k) + (2.0 + QUOTIENT) * U
     return np.asarray(1.01 * at.step * (big_s * (quotient + 4.0 * U + at.step * (e_t + 2.0 * U)) + sigma))
 
 

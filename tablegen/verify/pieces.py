@@ -44,6 +44,7 @@ class Pieces(NamedTuple):
         rough_step: (x, m, s, δ) → a better x.
         step: (x, m, s, δ) → a better y.
         unfold: (y ≥ 0, loc) → the answer on loc's side.
+        exp: 1 − tanh x → how many units exp(−2x) may be off by.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Pieces(NamedTuple):
     rough_step: Callable[[Floats, Floats, Floats, Floats], Floats]
     step: Callable[[Floats, Floats, Floats, Floats], Floats]
     unfold: Callable[[Floats, Floats], Floats]
+    exp: Callable[[Array], Array | float] = lambda c: halley.EXP
 
 
 def of_equation(pieces: Pieces) -> Iterator[str]:
@@ -86,7 +88,7 @@ def _tanh_parts(pieces: Pieces) -> Iterator[str]:
     rest = 2.0 / (np.exp(2.0 * x) + 1.0)  # 1 − tanh x
     ratio = np.where(x > 0, true_gap / np.where(x > 0, true, 1.0), 0.0)  # x·coth x − 1
     g, tau_near, e_near = halley.near_parts(true, ratio, true_gap)
-    tau_far, e_far = halley.far_parts(rest)
+    tau_far, e_far = halley.far_parts(rest, pieces.exp(rest))
     tiny = 8.0 * SMALLEST
     true_gap = np.where(below, true_gap, x - true)
     yield from _unlike("x − tanh x", gap, true_gap, np.where(below, g, tau_far + U * true_gap) + tiny, x)

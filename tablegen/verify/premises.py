@@ -5,7 +5,8 @@ float32 where they matter: tests/formula/test_parts.py) holds for certain coeffi
 
 The pieces themselves (`pieces`) are run on a sample and compared with independent formulas, each with the allowance
 that the analysis gives it: the text in torch operations and in NumPy, and how the kernels' table is laid out. A
-compiled kernel must give the bits of the text in NumPy.
+compiled kernel must give the bits of the text in NumPy; but NVIDIA's, which is made of the approximate text, and that
+one is held against the allowances with approximations as bad as allowed, in either direction.
 
 What a backend makes of arguments that are no query of the proof (NaN, a negative scale, infinities) is asked too: a NaN
 must not become a number.
@@ -20,7 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tablegen.verify import exact, pieces
+from tablegen.verify import exact, halley, pieces
 from tablegen.verify.cells import exact_delta
 from tablegen.verify.pieces import Floats, Pieces
 from tablegen.verify.witness import backends, device_of, some_queries
@@ -29,7 +30,8 @@ from tanhlut.compute import plain
 from tanhlut.compute.grid import grid_of
 from tanhlut.file import axes
 from tanhlut.file.table import ModeTable
-from tanhlut.formula import coefficients, excess, tensors
+from tanhlut.file.words import words_of
+from tanhlut.formula import coefficients, excess, layout, plain_approximate, tensors
 from tanhlut.formula.coefficients import SINGLE
 from tanhlut.formula.plain import SINGLE as PLAIN_TEXT
 from tanhlut.methods import EXACT_BOUND, NETWORK_METHODS, Method
@@ -60,7 +62,7 @@ def _broken(table: ModeTable, method: Method) -> Iterator[str]:
         yield from _places(table)
     for backend in backends(table, method):
         yield from _unconventional(table, method, backend)
-        if backend != "eager":
+        if backend != "eager" and not _approximates(backend):
             yield from _other_bits(table, method, backend)
 
 
@@ -87,16 +89,28 @@ EAGER = Pieces(
     _of_arrays(lambda y, loc: _TORCH.signed(y.clamp(0.0, 1.0), loc)),
 )
 _ONE = np.float32(1.0)
-PLAIN = Pieces(
-    "the text",
-    _CLAMPS,
-    PLAIN_TEXT.fold,
-    PLAIN_TEXT.tanh_parts,
-    PLAIN_TEXT.closed_form,
-    PLAIN_TEXT.rough_step,
-    PLAIN_TEXT.step,
-    lambda y, loc: PLAIN_TEXT.finish(y, loc, _ONE, -0.0 * _ONE, -_ONE, _ONE),
-)
+
+
+def of_text(name: str, text: Any, exp: Callable[[Any], Any] = lambda c: halley.EXP) -> Pieces:
+    """The pieces of a text for NumPy arrays."""
+    return Pieces(
+        *(name, _CLAMPS, text.fold, text.tanh_parts, text.closed_form, text.rough_step, text.step),
+        lambda y, loc: text.finish(y, loc, _ONE, -0.0 * _ONE, -_ONE, _ONE),
+        exp,
+    )
+
+
+PLAIN = of_text("the text", PLAIN_TEXT)
+
+
+@cache
+def approximate() -> tuple[Pieces, ...]:
+    """The approximate text, its approximations as far off as they may be: up, down, either way."""
+    ways = {"up": lambda x: 1.0, "down": lambda x: -1.0, "either way": plain_approximate.either_way}
+    return tuple(
+        of_text(f"the approximate text ({way})", plain_approximate.text(off, f"_{k}"), halley.exp_units)
+        for k, (way, off) in enumerate(ways.items())
+    )
 
 
 @cache
@@ -104,7 +118,7 @@ def _pieces(network: bool) -> tuple[str, ...]:
     """What is broken of the pieces that know no table."""
     eager, plain_text = _of_arrays(tensors.SINGLE.chart), np.errstate(all="ignore")(PLAIN_TEXT.chart)
     charts = ((eager, EAGER), (plain_text, PLAIN)) if network else ()
-    broken = (*pieces.of_equation(PLAIN), *pieces.of_equation(EAGER))
+    broken = [said for one in (PLAIN, EAGER, *approximate()) for said in pieces.of_equation(one)]
     return (*broken, *(said for chart, of in charts for said in pieces.charts(chart, of.fold, _CLAMPS)))
 
 
@@ -132,9 +146,26 @@ def _places(table: ModeTable) -> Iterator[str]:
         )
         return column - 1, v
 
+    text, words = plain_approximate.text(plain_approximate.either_way), words_of(packed)
+
+    def by_words(x: Floats, axis: int, last: np.float32) -> tuple[Any, Any]:
+        on_axis = np.maximum(np.minimum(x, last), packed.ends[2]) if axis else np.minimum(x, last)
+        cell, weight = text.place(on_axis, words[axis], text.key(on_axis, layout.DELTA_KEYS))
+        return cell - 1, weight
+
+    yield from pieces.locates("the words' axis 'loc'", lambda x: by_words(x, 0, packed.ends[1]), nodes["loc"])
+    yield from pieces.locates("the words' axis 'scale'", lambda x: by_words(x, 1, packed.ends[3]), nodes["scale"])
     yield from pieces.locates("the kernels' axis 'loc'", on_loc, nodes["loc"])
     yield from pieces.locates("the kernels' axis 'scale'", on_scale, nodes["scale"])
     yield from pieces.padded(packed.values, table.values)
+
+
+def _approximates(backend: str) -> bool:
+    if backend != "gpu":
+        return False
+    from tanhlut.compute import gpu_texts
+
+    return gpu_texts.APPROXIMATE
 
 
 def _other_bits(table: ModeTable, method: Method, backend: str) -> Iterator[str]:

@@ -214,6 +214,7 @@ def _operations(kind: Any, given: Coefficients) -> dict[str, Any]:
         "element": inline,
         "fma": fma,
         "divide": divide,
+        "divide_roughly": divide,
         "select": select,
         "absolute": absolute,
         "at_most": at_most,

@@ -1,4 +1,4 @@
-"""The GPU backend: launching `gpu_kernel`, the same arithmetic as `cpu`'s, where the tensors are.
+"""The GPU backend: launching `gpu_kernel`, the text that `cpu` runs or its approximate form, where the tensors are.
 
 No host sync and no allocation but the result: a CUDA graph can capture it, once `warm` has compiled everything.
 
@@ -12,31 +12,34 @@ it): import this module only where `available.gpu_missing` gives None.
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
+from itertools import product
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
-import triton
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.library import custom_op
 
-from tanhlut.compute import gpu_kernel
-from tanhlut.compute.gpu_kernel import ALIGNMENT
+from tanhlut.compute import gpu_texts
+from tanhlut.compute.gpu_ops import INTERPRETED
 from tanhlut.file import packed
 from tanhlut.file.axes import Bounds
 from tanhlut.file.packed import Packed
 from tanhlut.file.table import ModeTable
+from tanhlut.file.words import words_of
 from tanhlut.methods import COMPILED, Method
 from tanhlut.tracing import apart
 
 BLOCK, WARPS = 512, 4
+ALIGNMENT = 16  # what lengths and addresses must be multiples of for accesses of 16 bytes: see `gpu_kernel`
 
 
 class DeviceTable(NamedTuple):
     """`packed.Packed` on a device."""
 
-    loc_index: Tensor  # int32 (2048,)
-    delta_index: Tensor  # int32 (2048,)
+    loc_index: Tensor  # (2048,), int32, or int64 for the approximate text: two float32 of `file.words`
+    delta_index: Tensor  # likewise
     values: Tensor  # float32 (rows, columns)
     ends: tuple[float, float, float, float]
     bounds: tuple[float, float, float]
@@ -52,7 +55,7 @@ def device_table(table: Packed, device: torch.device) -> DeviceTable:
     with current(device), torch.inference_mode(False):
         refuse_capture(device)
         loc_index, delta_index, values = (
-            torch.from_numpy(array.copy()).to(device) for array in (table.loc_index, table.delta_index, table.values)
+            torch.from_numpy(array.copy()).to(device) for array in (*_index(table), table.values)
         )
     first_loc, last_loc, first_delta, last_delta = table.ends.tolist()
     return DeviceTable(
@@ -63,6 +66,13 @@ def device_table(table: Packed, device: torch.device) -> DeviceTable:
         _single(table.bounds),
         not table.bounds.whole_plane,
     )
+
+
+def _index(table: Packed) -> tuple[NDArray[Any], NDArray[Any]]:
+    if not gpu_texts.APPROXIMATE:
+        return table.loc_index, table.delta_index
+    loc, delta = words_of(table)
+    return loc.view(np.int64).ravel(), delta.view(np.int64).ravel()
 
 
 def table_on(table: ModeTable | None, device: torch.device) -> DeviceTable:
@@ -141,10 +151,10 @@ def _try(device: torch.device, dtype: torch.dtype) -> str | None:
 def warm(device: torch.device, dtype: torch.dtype) -> None:
     """Compile and load every kernel: no later launch on the device has to, whatever the length, layout or table."""
     samples = torch.ones(ALIGNMENT, dtype=dtype, device=device), torch.ones(1, dtype=dtype, device=device)
-    for method in COMPILED:
+    for method, bounds in product(COMPILED, ((-1.0, 1.0), (0.0, 1.0))):
         for bounded in (False,) if method == "exact" else (False, True):
             for sample in samples:
-                mode(sample, sample, method, _no_table(device)._replace(bounded=bounded))
+                mode(sample, sample, method, _no_table(device)._replace(bounded=bounded), *bounds)
 
 
 @cache
@@ -174,14 +184,16 @@ def refuse_capture(device: torch.device) -> None:
         )
 
 
-_launched: set[tuple[object, ...]] = set()
+# What Triton compiled, by what it is compiled anew for. To ask Triton each time costs 65 to 90 µs of Python, mostly for
+# whether any of 40 globals has changed.
+_compiled: dict[tuple[object, ...], Any] = {}
 
 
 def launch(kernels: Any, what: object, out: Tensor, loc: Tensor, scale: Tensor, *rest: object) -> None:
     """Launch `kernels.aligned_kernel` or `kernels.any_kernel` on contiguous tensors of one shape, dtype and device.
 
     Args:
-        kernels: a module such as `gpu_kernel`.
+        kernels: `gpu_kernel` or `gpu_loop`, as a module.
         what: tells those of its variants apart that are compiled anew.
         rest: what the kernel takes between the number of elements and BLOCK.
 
@@ -192,13 +204,19 @@ def launch(kernels: Any, what: object, out: Tensor, loc: Tensor, scale: Tensor, 
     if n == 0:
         return
     aligned = (n | loc.data_ptr() | scale.data_ptr() | out.data_ptr()) % ALIGNMENT == 0
-    kernel = (kernels.aligned_kernel if aligned else kernels.any_kernel)[(triton.cdiv(n, BLOCK),)]
-    variant = loc.device, loc.dtype, what, aligned
-    with current(loc.device):
-        if variant not in _launched:
-            refuse_capture(loc.device)
-        kernel(loc, scale, out, n, *rest, BLOCK, num_warps=WARPS, enable_fp_fusion=False)
-    _launched.add(variant)
+    device = loc.device
+    variant = device, loc.dtype, what, aligned
+    grid = (n + BLOCK - 1) // BLOCK, 1, 1
+    with current(device):
+        compiled = _compiled.get(variant)
+        if compiled is not None:
+            compiled[grid](loc, scale, out, n, *rest, BLOCK)
+            return
+        refuse_capture(device)
+        kernel = (kernels.aligned_kernel if aligned else kernels.any_kernel)[grid]
+        compiled = kernel(loc, scale, out, n, *rest, BLOCK, num_warps=WARPS, enable_fp_fusion=False)
+    if not INTERPRETED:
+        _compiled[variant] = compiled
 
 
 def _launch(
@@ -213,8 +231,8 @@ def _launch(
     bounded: bool,
 ) -> None:
     table = loc_index, delta_index, values, values.shape[1]
-    variant = method, bounded
-    launch(gpu_kernel, variant, out, loc, scale, *table, *numbers, *variant)
+    variant = method, bounded, tuple(numbers[-2:]) == (-1.0, 1.0)
+    launch(gpu_texts.kernels(gpu_texts.APPROXIMATE), variant, out, loc, scale, *table, *numbers, *variant)
 
 
 # Opaque to torch.compile, unlike a `triton_op`: Inductor would write a launcher of its own, without `enable_fp_fusion`,

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from tanhlut.compute import gpu
-from tanhlut.compute.gpu_kernel import ALIGNMENT
 from tanhlut.compute.gpu_ops import SINGLE
 from tanhlut.file.moments import Moments
 from tanhlut.formula.functions import FUNCTIONS
@@ -60,7 +59,7 @@ def evaluate(name: str, loc: Tensor, scale: Tensor, data: Tensor, low: float, hi
 
 def warm(device: torch.device, dtype: torch.dtype, data: Tensor) -> None:
     """Compile and load every kernel, as `gpu.warm`."""
-    for n in (ALIGNMENT, 1):
+    for n in (gpu.ALIGNMENT, 1):
         sample = torch.ones(n, dtype=dtype, device=device)
         for name in FUNCTIONS:
             evaluate(name, sample, sample, data, -1.0, 1.0, torch.empty_like(sample))

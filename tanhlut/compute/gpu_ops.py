@@ -1,5 +1,6 @@
 """The text's operations for Triton, and the text made of them: `SINGLE`, operation for operation the cpu kernel's.
 
+The mode's kernel runs it in Triton's interpreter and on AMD's GPUs (`gpu_texts`), the functions beside it everywhere.
 Triton's `/` is within 2 ulp only, `div_rn` rounds to nearest. A constant that is a global must equal itself: Triton
 compares them all before each launch. So NaN is spelt in a body.
 """
@@ -163,7 +164,7 @@ def patch_slopes(data, at, f, h):
 INTERPRETED = not isinstance(fma, triton.JITFunction)
 
 
-def _known(numbers: dict[str, Any]) -> dict[str, Any]:
+def known(numbers: dict[str, Any]) -> dict[str, Any]:
     """Numbers as Triton wants its globals. In the interpreter a constexpr times a tensor would be a constexpr."""
     return numbers if INTERPRETED else {name: tl.constexpr(number) for name, number in numbers.items()}
 
@@ -176,19 +177,20 @@ def _polynomials() -> dict[str, Any]:
         firsts, lengths = (
             int.from_bytes(bytes(part[::-1]), "little") for part in (polynomial.rows, polynomial.lengths)
         )
-        given = _known({"FIRSTS": firsts, "LENGTHS": lengths, "ROWS": rows})
+        given = known({"FIRSTS": firsts, "LENGTHS": lengths, "ROWS": rows})
         module = instantiate(f"triton_{name}", given, "gpu_horner", folder=Path(__file__).parent)
         found[name] = module.edge if rows == 1 else module.value
         found[f"{name}_slopes"] = module.slopes
     return found
 
 
-_OPERATIONS = {
-    **_known(coefficients.numbers(float, _GIVEN) | layout.numbers(float) | surrogate.numbers(float)),
+OPERATIONS = {
+    **known(coefficients.numbers(float, _GIVEN) | layout.numbers(float) | surrogate.numbers(float)),
     **_polynomials(),
     "tl": tl,  # which the interpreter wants to see
     "element": triton.jit,
     "without_sign": absolute,
+    "divide_roughly": divide,
     **{
         function.__name__: function
         for function in (
@@ -198,4 +200,4 @@ _OPERATIONS = {
     },
 }
 
-SINGLE = instantiate("triton_float32", _OPERATIONS, "bits", *FILES)
+SINGLE = instantiate("triton_float32", OPERATIONS, "bits", *FILES)

@@ -66,7 +66,7 @@ def positions(x: NDArray[np.float32], index: NDArray[np.int32]) -> NDArray[np.fl
 
 def _index(nodes: NDArray[np.float64]) -> NDArray[np.int32]:
     keys = np.arange(KEYS // 2, dtype=np.uint32)
-    low, high = (_edge(keys + k) for k in (0, 1))
+    low, high = (edge(keys + k) for k in (0, 1))
     above = int(np.searchsorted(nodes, 0.0))
     sides = []
     for sign, first, last in ((1.0, min(above, len(nodes) - 1), len(nodes) - 1), (-1.0, 0, max(above - 1, 0))):
@@ -89,7 +89,7 @@ def _place(x: NDArray[np.float64], nodes: NDArray[np.float64]) -> NDArray[np.flo
     return np.asarray(place + np.minimum(below, 0.0) + np.maximum(above, 0.0))
 
 
-def _edge(keys: NDArray[np.uint32]) -> NDArray[np.float64]:
+def edge(keys: NDArray[np.uint32]) -> NDArray[np.float64]:
     """The float32 with nothing but a key for bits; 2^128 for inf and beyond."""
     edges = np.minimum(keys << np.uint32(KEY_SHIFT), np.uint32(0x7F800000)).view(np.float32).astype(np.float64)
     return np.where(np.isinf(edges), 2.0**128, edges)
@@ -97,7 +97,7 @@ def _edge(keys: NDArray[np.uint32]) -> NDArray[np.float64]:
 
 def _regular(nodes: NDArray[np.float64], index: NDArray[np.int32], smallest: float) -> bool:
     """Whether a query at each node, and at each edge of a quarter, finds its place, but for float32's rounding."""
-    edges = _edge(np.arange(KEYS // 2, dtype=np.uint32))
+    edges = edge(np.arange(KEYS // 2, dtype=np.uint32))
     x = np.concatenate([nodes, edges, -edges])
     x = x[(np.abs(x) >= smallest) & (x >= nodes[0]) & (x <= nodes[-1])]
     found = np.clip(positions(x.astype(np.float32), index), 0, len(nodes) - 1)

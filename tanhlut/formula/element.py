@@ -61,7 +61,7 @@ def corrected(t, h, s, delta):
     """
     slope = fma(-t, t, ONE)  # its error is relative to 1, but scales the step only
     d = fma(t, t, -(delta * slope))
-    change = divide(h, fma(d, d, (h * s) * (t * slope))) * d  # in this order nothing underflows at the cusp
+    change = divide_roughly(h, fma(d, d, (h * s) * (t * slope))) * d  # in this order nothing underflows at the cusp
     return at_least(at_most(fma(slope * change, fma(-t, change, ONE), t), ONE), ZERO)
 
 
@@ -85,7 +85,7 @@ def rough_step(x, m, s, delta):
     h = fma(delta, t, fma(m, q, -gap))
     slope = fma(q, q, -(t * t))
     d = fma(t, t, -(delta * slope))
-    return at_least(fma(divide(h, fma(d, d, (s * h) * (t * slope))), d * q, x), ZERO)
+    return at_least(fma(divide_roughly(h, fma(d, d, (s * h) * (t * slope))), d * q, x), ZERO)
 
 
 @element

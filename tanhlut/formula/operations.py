@@ -24,6 +24,10 @@ def divide(a: Any, b: Any) -> Any:
     """a / b, rounded to nearest; by 0 as IEEE 754 says."""
 
 
+def divide_roughly(a: Any, b: Any) -> Any:
+    """a / b within 4 units, relative, of a b of moderate size: what scales a correction. Mostly `divide` itself."""
+
+
 def select(condition: Any, yes: Any, no: Any) -> Any:
     """`yes` where the condition holds, else `no`, without a branch."""
 
@@ -83,6 +87,47 @@ def real(word: Any) -> Any:
 
 def load(index: Any, key: Any) -> Any:
     """The int32 at place `key` of an index."""
+
+
+# Of these, `approximate` makes what it has in the place of `bits`. Errors: formula.plain_approximate.
+
+
+def about_inverse(x: Any) -> Any:
+    """1/x."""
+
+
+def about_inverse_root(x: Any) -> Any:
+    """1/√x."""
+
+
+def about_power_of_two(x: Any) -> Any:
+    """2^x."""
+
+
+def about_log_2(x: Any) -> Any:
+    """log₂ x."""
+
+
+def fma_down(a: Any, b: Any, c: Any) -> Any:
+    """a·b + c, rounded once, downwards."""
+
+
+def whole_part(x: Any) -> tuple[Any, Any]:
+    """The largest whole number ≤ x, of an x from 0 to 2^22, as an integer and as a float."""
+    raise NotImplementedError
+
+
+def load_pair(words: Any, number: Any) -> tuple[Any, Any]:
+    """The two float32 of a word of `file.words`."""
+    raise NotImplementedError
+
+
+def smaller_number(a: Any, b: Any) -> Any:
+    """The smaller one, of which one may be NaN: then the other."""
+
+
+def larger_number(a: Any, b: Any) -> Any:
+    """The larger one, likewise."""
 
 
 # Made by `bits`, or brought.

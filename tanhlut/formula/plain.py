@@ -73,7 +73,8 @@ def _by_halves(given: tuple[Any, ...]) -> Callable[[Any], Any]:
     return lambda x: fma(odd(x * x), x, even(x * x))
 
 
-def _operations(kind: Any, given: Coefficients) -> dict[str, Any]:
+def operations(kind: Any, given: Coefficients) -> dict[str, Any]:
+    """What the text of a precision is made of."""
     double = kind is np.float64
     word, side = (np.int64 if double else np.int32), surrogate.side(double)
     return {
@@ -82,6 +83,7 @@ def _operations(kind: Any, given: Coefficients) -> dict[str, Any]:
         "element": lambda function: function,
         "fma": fma,
         "divide": np.divide,
+        "divide_roughly": np.divide,
         "select": np.where,
         "absolute": np.abs,
         "at_most": np.minimum,
@@ -110,15 +112,15 @@ def _operations(kind: Any, given: Coefficients) -> dict[str, Any]:
     }
 
 
-SINGLE = instantiate("numpy_float32", _operations(np.float32, coefficients.SINGLE), "bits", *FILES)
+SINGLE = instantiate("numpy_float32", operations(np.float32, coefficients.SINGLE), "bits", *FILES)
 # Arithmetic in float64 on the bits of float32 numbers: what the rounding of `position` is measured against.
 WIDE = instantiate(
     "numpy_wide",
     {
-        **_operations(np.float64, coefficients.SINGLE),
+        **operations(np.float64, coefficients.SINGLE),
         "bits": lambda x: np.asarray(x).view(np.int32),
         "real": lambda bits: np.asarray(bits).astype(np.float64),
     },
     "bits",
 )
-DOUBLE = instantiate("numpy_float64", _operations(np.float64, coefficients.DOUBLE), "bits", *DOUBLE_FILES)
+DOUBLE = instantiate("numpy_float64", operations(np.float64, coefficients.DOUBLE), "bits", *DOUBLE_FILES)

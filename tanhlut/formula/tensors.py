@@ -107,6 +107,7 @@ def _operations(given: Coefficients, double: bool) -> dict[str, Any]:
         "element": lambda function: function,
         "fma": _fma,
         "divide": _divide,
+        "divide_roughly": _divide,
         "select": torch.where,
         "absolute": torch.abs,
         "at_most": _at_most,

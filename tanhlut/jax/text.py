@@ -123,6 +123,7 @@ def _operations(kind: Any, given: Coefficients) -> dict[str, Any]:
         "element": _element,
         "fma": _fma,
         "divide": _divide,
+        "divide_roughly": _divide,
         "select": jnp.where,
         "absolute": jnp.abs,
         "at_most": jnp.minimum,

@@ -18,7 +18,7 @@ import test_moments  # noqa: E402
 from conftest import table_named  # noqa: E402
 from oracle import REFERENCE  # noqa: E402
 from tanhlut import ModeLookup, ModeTable, mode  # noqa: E402
-from tanhlut.compute import available, eager, functions, gpu  # noqa: E402
+from tanhlut.compute import available, eager, functions, gpu, gpu_texts  # noqa: E402
 from tanhlut.formula.functions import FUNCTIONS  # noqa: E402
 from tanhlut.formula.plain import SINGLE  # noqa: E402
 from tanhlut.methods import COMPILED, Method  # noqa: E402
@@ -45,20 +45,33 @@ def run(loc: torch.Tensor, scale: torch.Tensor, *bounds: Any, **options: Any) ->
     return mode(loc.to(DEVICE), scale.to(DEVICE), *bounds, backend="gpu", **options).cpu()  # type: ignore[no-any-return]
 
 
+def alike(found: torch.Tensor, expected: torch.Tensor, half: float = 1.0) -> bool:
+    """The same numbers; from approximations, within what they and a rounding of half precision may move."""
+    few = max(4.2e-7, torch.finfo(found.dtype).eps if found.dtype != torch.float32 else 0.0) * half
+    few = few if gpu_texts.APPROXIMATE else 0.0
+    torch.testing.assert_close(found, expected, rtol=0, atol=few, equal_nan=True)
+    return True
+
+
+def the_same(found: torch.Tensor, expected: torch.Tensor, half: float = 1.0) -> bool:
+    """The same bits; from approximations, the same within what they may move."""
+    return alike(found, expected, half) if gpu_texts.APPROXIMATE else bits(found) == bits(expected)
+
+
 @fused
 @pytest.mark.parametrize("name", TABLES)
 @pytest.mark.parametrize("method", COMPILED)
 def test_the_cpu_kernels_bits(method: Method, name: str) -> None:
-    """The same operations in the same order: everything tested and proven of the CPU kernel holds here."""
+    """The same operations in the same order; on NVIDIA's GPUs approximations, of which the bounds are proven alike."""
     table = table_named(name)
     for seed, sample in enumerate((points.uniform, points.cusp, points.jump, points.exponents)):
         loc, scale = (torch.from_numpy(part).float() for part in sample(5000, seed=seed))
         loc[::2] *= -1
         expected = mode(loc, scale, method=method, table=table, backend="cpu")
-        assert bits(run(loc, scale, method=method, table=table)) == bits(expected)
+        assert the_same(run(loc, scale, method=method, table=table), expected)
     loc, scale = points.hard_queries(table, 5000, seed=3)
     expected = mode(loc, scale, -3.0, 1.5, method=method, table=table, backend="cpu")
-    assert bits(run(loc, scale, -3.0, 1.5, method=method, table=table)) == bits(expected)
+    assert the_same(run(loc, scale, -3.0, 1.5, method=method, table=table), expected, 2.25)
 
 
 @fused
@@ -79,12 +92,12 @@ def test_edges_and_half_precision(method: Method, dtype: torch.dtype) -> None:
     loc, scale = torch.cat([loc, torch.randn(2000).to(dtype)]), torch.cat([scale, (torch.rand(2000) * 2).to(dtype)])
     y, expected = run(loc, scale, method=method), mode(loc, scale, method=method, backend="cpu")
     assert y.dtype == dtype
-    torch.testing.assert_close(y, expected, rtol=0, atol=0, equal_nan=True)
+    assert alike(y, expected)
     number = ~y.isnan()
     assert (y.signbit() == loc.signbit())[number].all()
     fused = gpu.mode(loc.to(DEVICE), scale.to(DEVICE), method, None if method == "exact" else device_table()).cpu()
     if CUDA or dtype != torch.bfloat16:  # rounded by the kernel itself; the interpreter cuts bfloat16 off instead
-        torch.testing.assert_close(fused, expected, rtol=0, atol=0, equal_nan=True)
+        assert alike(fused, expected)
 
 
 def device_table() -> gpu.DeviceTable:

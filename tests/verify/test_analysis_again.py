@@ -220,7 +220,7 @@ def again(box: tuple[mpf, ...], low: mpf, high: mpf, slope: mpf, off: mpf) -> mp
     def factors(s_: mpf, e_t: mpf, sigma: mpf) -> mpf:
         e_a = (t_high**2 * (2 * e_t + U) + size * (s_ * (EXCESS + 1) * U + sigma)) / a + U
         of_b = kappa * (e_t + 4 * U) + h * s * t_high * sigma / a**2
-        quotient = e_a * (1 + 2 / (1 - kappa)) + (2 * U + of_b) / (1 - kappa) + 3 * U
+        quotient = e_a * (1 + 2 / (1 - kappa)) + (2 * U + of_b) / (1 - kappa) + 6 * U
         return mpf("1.01") * step * (s_ * (quotient + 4 * U + step * (e_t + 2 * U)) + sigma)
 
     def sums(t: mpf, per_a: mpf, gap_per_a: mpf) -> mpf:
@@ -241,7 +241,10 @@ def again(box: tuple[mpf, ...], low: mpf, high: mpf, slope: mpf, off: mpf) -> mp
         s_far = min(big_s, 1 - mpf(TANH_SEAM) ** 2)
         per_a = s_far * amplify / a
         t, x = max(t_low, mpf(TANH_SEAM)), max(x0, mpf(SEAM))
-        tau = (1 - t) * (EXP + 2) * U + U / 2
+        c = 1 - t
+        exp = mpf("4.01") + mpf("2.5") * mpmath.log((2 - c) / c) / 2 if c > mpf("1e-30") else mpf(100)
+        assert exp > EXP
+        tau = c * (exp + 2) * U + U / 2
         gap_per_a = ((x - t) * s_far if x > mpf("1.31") else mpf("0.1132")) * amplify / a
         far = tau * (1 + s * per_a) + U * gap_per_a + sums(t_high, per_a, gap_per_a)
         far += factors(s_far, tau / t, 2 * tau + 2 * U)
