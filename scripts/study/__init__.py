@@ -1,0 +1,1 @@
+"""What scripts/entropy_study is made of."""
