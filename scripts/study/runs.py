@@ -13,12 +13,11 @@ from study.policies import RULES, episodes, training_returns
 
 ARMS = ("sampled", "exact")
 STEPS = {  # of the environment, at --budget 1
-    ("SAC", "Pendulum-v1"): 3000,
-    ("SAC", "Reacher-v5"): 3000,
-    ("PPO", "Pendulum-v1"): 32_768,
-    ("PPO", "Reacher-v5"): 32_768,
-    ("PPO, gSDE", "Pendulum-v1"): 32_768,
-    ("PPO, gSDE", "Reacher-v5"): 32_768,
+    ("SAC", "Pendulum-v1"): 2000,
+    ("SAC", "Reacher-v5"): 2000,
+    ("PPO", "Pendulum-v1"): 24_576,
+    ("PPO", "Reacher-v5"): 24_576,
+    ("PPO, gSDE", "Pendulum-v1"): 24_576,
 }
 TASKS = tuple(dict.fromkeys(task for _, task in STEPS))
 ALGORITHMS = tuple(dict.fromkeys(algorithm for algorithm, _ in STEPS))

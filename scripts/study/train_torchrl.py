@@ -34,7 +34,7 @@ def ppo(task: str, arm: str, seed: int, steps: int) -> Trained:
     )
     critic = ValueOperator(MLP(observations, 1, **layers), in_keys=["observation"])
     loss = ClipPPOLoss(actor, critic, entropy_coeff=0.01, clip_epsilon=0.2, normalize_advantage=True)
-    optimizer = torch.optim.Adam(loss.parameters(), lr=1e-3 if task.startswith("Pendulum") else 3e-4)
+    optimizer = torch.optim.Adam(loss.parameters(), lr=2e-3)
     length = min(LENGTH, max(steps // (2 * COUNT), 16))
     observation = _tensor(env.reset())
     for _ in range(max(steps // (COUNT * length), 1)):
