@@ -327,6 +327,16 @@ MUTANTS: list[Mutant] = [
 
 # Why a survivor may live.
 EXPLAINED: dict[str, str] = {
+    "formula/half_plane: at_least(at_most(value, ONE), ZERO) → value": (
+        "a guard: no value seen leaves [0, 1] without it (20,000 points up to 2^20, of each backend)"
+    ),
+    "formula/half_plane: tau = fma(k * k, LOGISTIC, variance) → tau = fma(k, LOGISTIC, variance)": (
+        "k is not 1 beyond 2^60 only: scale is so large there that c is nothing, or loc so large that the mean is 1"
+    ),
+    "formula/half_plane: ONE + square_root(divide(k * k * LOGISTIC, tau)))\n    at, f, h → "
+    "ONE + square_root(divide(LOGISTIC, tau)))\n    at, f, h": (
+        "likewise: k·scale is 2^20 or more there, so that the root is below 1e-6 either way"
+    ),
     "file: network weights[0] larger by 0.0001": "the network is another and still within what the file claims: proven",
     "verify/refined: np.where(last_row, exact.LOC_CLAMP, → np.where(last_row, boxes.m1,": (
         "the axes of the whole plane end at 16, where fold clamps: one number"
