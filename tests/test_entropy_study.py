@@ -106,6 +106,7 @@ def test_the_exact_arm_of_sac() -> None:
     assert float(sampled.mean()) == pytest.approx(float(exact[0]), abs=0.03)
 
 
+@pytest.mark.slow
 def test_a_short_study_and_its_resumption(tmp_path: Path) -> None:
     target = tmp_path / "study.json"
     policy = tmp_path / "policy.npz"
