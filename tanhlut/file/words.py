@@ -40,4 +40,4 @@ def _lines(index: NDArray[np.int32]) -> NDArray[np.float32]:
         span = np.where(cells == 0.0, 0.0, sign * cells / (high - low))
         lines = np.stack([span, begin - np.where(cells == 0.0, 0.0, sign * low * span)], axis=1)
     largest = np.finfo(np.float32).max  # exceeded where |δ| < 5e-38 only, which no scale has: |δ| ≥ 3e-8
-    return np.clip(lines, -largest, largest).astype(np.float32)
+    return np.asarray(np.clip(lines, -largest, largest), np.float32)
