@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from tanhlut.affine import half_width, middle
-from tanhlut.distributions.squash import NEAR, wide
+from tanhlut.distributions.squash import NEAR, artanh, wide
 from tanhlut.tracing import traced, transformed
 
 FLOATS = 16.0
@@ -89,7 +89,7 @@ def log_likelihood(
 
     u = 2.0 * off / half
     log_below, log_above = (torch.log(torch.where(end, half, part)) for part in (below, above))
-    x = torch.where(u.abs() < NEAR, torch.atanh(u.clamp(-NEAR, NEAR)), 0.5 * (log_below - log_above))
+    x = torch.where(u.abs() < NEAR, artanh(u.clamp(-NEAR, NEAR)), 0.5 * (log_below - log_above))
     log_dx_dy = torch.log(0.25 * half) - log_below - log_above
     log_scale = torch.log(scale)
     density = _log_normal(torch.where(end, 0.0, x - loc) / scale) + log_dx_dy - log_scale

@@ -67,7 +67,7 @@ class Squash(Transform):
         From the distances to the bounds, which are exact near them; by atanh in the middle half, where they are not.
         """
         u = (y - self.middle) / self.half
-        near = torch.atanh(u.clamp(-NEAR, NEAR))
+        near = artanh(u.clamp(-NEAR, NEAR))
         below, above = 0.5 * y - 0.5 * self.low, 0.5 * self.high - 0.5 * y  # halved, lest they overflow
         return torch.where(u.abs() < NEAR, near, 0.5 * (torch.log(below) - torch.log(above)))
 
@@ -87,3 +87,8 @@ class Squash(Transform):
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
         return torch.log(self.half) - 2.0 * log_cosh(x)
+
+
+def artanh(u: Tensor) -> Tensor:
+    """artanh u, |u| < 1. The result of torch.atanh on a CPU depends on the position in a batch, in float64."""
+    return 0.5 * (torch.log1p(u) - torch.log1p(-u))
