@@ -34,7 +34,9 @@ def attempt(
     command += libraries if runs or target.bare else ["-c"]  # no need for a library where nothing will run
     built = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False)
     if built.returncode:
-        return {"outcome": "failed", "why": (built.stderr or built.stdout).strip().splitlines()[:1]}
+        lines = (built.stderr or built.stdout).strip().splitlines()
+        why = next((line for line in lines if "error:" in line.lower()), "no word of why")
+        return {"outcome": "failed", "why": [why.split(": ", 1)[-1]]}  # without the name of a passing file
     if not runs:
         return {"outcome": "compiled", "missing": target.missing_runner()}
     ran = subprocess.run(
