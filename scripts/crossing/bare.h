@@ -16,7 +16,9 @@ static void leave(void) { ask(0x18, (const void *)0x20026); }
 __attribute__((naked)) void reset(void)
 {
 #ifdef __ARM_FP
-    __asm__ volatile("ldr r0, =0xE000ED88\n ldr r1, [r0]\n orr r1, r1, #0xF00000\n str r1, [r0]\n dsb\n isb\n");
+    /* in two halves: a literal would lie beyond the code, which may be farther than a load reaches */
+    __asm__ volatile("movw r0, #0xED88\n movt r0, #0xE000\n ldr r1, [r0]\n orr r1, r1, #0xF00000\n str r1, [r0]\n"
+                     "dsb\n isb\n");
 #endif
     __asm__ volatile("bl main\n b .\n");
 }
