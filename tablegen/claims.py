@@ -11,7 +11,7 @@ from tablegen.make import moments as fitting
 from tablegen.make.build import versions
 from tablegen.verify.moments import QUANTITIES, MomentsVerification, Quantity, bound_of, verify_moments
 from tablegen.verify.network import NetworkVerification, branch_and_bound, verify_network
-from tablegen.verify.prove import Verification, interpolation, verify
+from tablegen.verify.prove import Verification, verify
 from tanhlut import __version__
 from tanhlut.file import schema
 from tanhlut.file.moments import Moments
@@ -41,27 +41,22 @@ def claimed(table: ModeTable) -> dict[Method, float]:
 
 
 def run(table: ModeTable, methods: Sequence[Method], paranoid: bool = False) -> Iterator[Proof]:
-    """The proofs for methods, one by one, behind a progress bar of boxes examined. What they share is done once.
+    """The proofs for methods, one by one, behind a progress bar of boxes examined; what a network's share is done once.
 
     Raises:
         ValueError: a network's method, and the table holds none.
     """
-    begun: dict[bool, Any] = {}
+    begun: Any = None
     for method in methods:
         of_network = method in NETWORK_METHODS
         if of_network and table.network is None:
             raise no_network()
         with tqdm(desc=f"proving {method}", unit="box", unit_scale=True, leave=False) as bar:
-            if of_network not in begun:
-                begun[of_network] = (
-                    branch_and_bound(cast(Network, table.network), bar.update)
-                    if of_network
-                    else interpolation(table, paranoid=paranoid, progress=bar.update)
-                )
             if of_network:
-                yield verify_network(table, method, progress=bar.update, begun=begun[True])
+                begun = begun or branch_and_bound(cast(Network, table.network), bar.update)
+                yield verify_network(table, method, progress=bar.update, begun=begun)
             else:
-                yield verify(table, method, progress=bar.update, begun=begun[False])
+                yield verify(table, method, paranoid=paranoid, progress=bar.update)
 
 
 def quantities(table: ModeTable) -> dict[Quantity, float]:

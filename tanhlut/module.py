@@ -50,7 +50,7 @@ class ModeLookup(torch.nn.Module):
         self._error_bound = table.certificates[method].bound if method in table.certificates else None
         if method not in NETWORK_METHODS:
             self.bounds = table.bounds
-            self.columns = len(table.scale)
+            self.columns = len(table.interpolated(method).scale)
         elif table.network is None:
             raise no_network()
         else:
@@ -101,7 +101,7 @@ class ModeLookup(torch.nn.Module):
             return {f"{name}{k}": tensor for name, tensors in parts for k, tensor in enumerate(tensors)}
         contents = {}
         for dtype in (torch.float32, torch.float64):
-            grid = grid_of(self._table, dtype, cpu)
+            grid = grid_of(self._table.interpolated(self.method), dtype, cpu)
             for name, part in zip(self._BUFFERS, (*grid.loc, *grid.delta), strict=True):
                 contents[f"{name}_{_suffix(dtype)}"] = part
         return contents | {"values": grid.values}

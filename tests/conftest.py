@@ -17,8 +17,10 @@ NARROW = Bounds(3.0, 0.1, 1.5)
 def table_named(name: str) -> ModeTable:
     """The default table, the rebuild that the README names, and the coarsest that can be built; each made once.
 
-    The narrow one has the default's network beside it.
+    The narrow one has the default's network beside it. With " start" what the method "refined" starts from.
     """
+    if name.endswith(" start"):
+        return table_named(name.removesuffix(" start")).start
     if name == "default":
         return ModeTable.default()
     bounds, tolerance = {"narrow": (NARROW, 1e-4), "coarse": (WHOLE_PLANE, 0.01)}[name]

@@ -73,11 +73,12 @@ def header(table: ModeTable, method: Method, command: str, quantities: Collectio
     if "mode" in quantities:
         if method not in COMPILED:
             raise ValueError(f"method {method!r} cannot be written as C, only {', '.join(COMPILED)}: try --format onnx")
-        if method != "exact" and table.packed is None:
+        packed = None if method == "exact" else table.interpolated(method).packed
+        if method != "exact" and packed is None:
             raise ValueError(
                 "the table's nodes are not laid out for kernels: rebuild it with `tablegen build`, or use exact"
             )
-        contents = Contents(method, None if method == "exact" or table.packed is None else c_mode.arrays(table.packed))
+        contents = Contents(method, None if packed is None else c_mode.arrays(packed))
     if "mean" in quantities:
         contents = contents._replace(mean=c_mean.numbers(table))
     printer = printed(contents)

@@ -59,7 +59,7 @@ def _broken(table: ModeTable, method: Method) -> Iterator[str]:
             yield f"{name}: {found} runs here, the proof is for {wanted}"
     yield from _pieces(method in NETWORK_METHODS)
     if method not in NETWORK_METHODS:
-        yield from _places(table)
+        yield from _places(table.interpolated(method))
     for backend in backends(table, method):
         yield from _unconventional(table, method, backend)
         if backend != "eager" and not _approximates(backend):
@@ -173,8 +173,9 @@ def _other_bits(table: ModeTable, method: Method, backend: str) -> Iterator[str]
     loc, scale = (torch.from_numpy(part) for part in some_queries(table, 4096, np.random.default_rng(0)))
     device = device_of(backend)
     found = mode(loc.to(device), scale.to(device), method=method, table=table, backend=backend).cpu().numpy()
-    assert table.packed is not None
-    wanted = plain.mode(loc.numpy(), scale.numpy(), method, table.packed)
+    packed = table.interpolated(method).packed
+    assert packed is not None
+    wanted = plain.mode(loc.numpy(), scale.numpy(), method, packed)
     for i in np.flatnonzero(found.view(np.int32) != wanted.view(np.int32))[:1]:
         yield (
             f"backend {backend!r} answers {found[i]!r} at loc {float(loc[i])!r}, scale {float(scale[i])!r}, the text "

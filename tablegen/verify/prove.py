@@ -101,7 +101,7 @@ class Interpolation(NamedTuple):
 def interpolation(
     table: ModeTable, *, paranoid: bool = False, progress: Progress = lambda boxes: None
 ) -> Interpolation:
-    """The common part of the proofs; arguments as for `verify`."""
+    """What a proof begins with, of a table that is interpolated in; arguments as for `verify`."""
     started = time.perf_counter()
     where = domain(table)
     nodes = prove_nodes(table.loc, table.scale, table.values, paranoid)
@@ -125,7 +125,7 @@ def verify(
         method: "bilinear" or "refined".
         paranoid: also prove every node in 128-bit ball arithmetic (needs python-flint).
         progress: called with numbers of boxes as they are done.
-        begun: `interpolation` of the same table, if it is already there.
+        begun: `interpolation` of `table.interpolated(method)`, if it is already there.
 
     Raises:
         ArithmeticError: the table's float32 axes are not those that the analysis is about.
@@ -134,7 +134,13 @@ def verify(
         raise ValueError(f"method {method!r} has no table to verify: use 'bilinear' or 'refined'")
     started = time.perf_counter()
     before = 0.0 if begun is None else begun.seconds
-    where, nodes, found, added, errors, _ = begun or interpolation(table, paranoid=paranoid, progress=progress)
+    interpolated = table.interpolated(method)
+    of_file = interpolated is table
+    where, nodes, found, added, errors, _ = begun or interpolation(
+        interpolated, paranoid=paranoid and of_file, progress=progress
+    )
+    if not of_file:  # the nodes of a thinner table are taken as they are, those of the file must be the mode's
+        nodes = prove_nodes(table.loc, table.scale, table.values, paranoid)
     boxes = found.examined
     used = np.ones(len(errors), dtype=bool)
     if method == "refined":
@@ -175,6 +181,7 @@ def cells_of(table: ModeTable, result: Verification, loc: Tensor, scale: Tensor)
     """(row, column) in `cell_bounds` of the cells that float32 lookups within the bounds use."""
     from tanhlut.formula import tensors
 
+    table = table.interpolated(result.method)
     grid = grid_of(table, torch.float32, torch.device("cpu"))
     m, _, delta = tensors.SINGLE.fold(loc, scale)
     row, _ = grid.loc.locate(m)

@@ -57,12 +57,12 @@ def _evaluate(
     if name == "eager":
         return eager.evaluate(loc, scale, method, source)
     if name == "cpu" and compiling():
-        digest = "" if method == "exact" else _kept(table)
+        digest = "" if method == "exact" else _kept(table, method)
         return cast(Tensor, torch.ops.tanhlut.mode_on_cpu.default(loc, scale, method, digest))  # see `launch`
     loc, scale = launch.in_memory(loc), launch.in_memory(scale)
     if name == "cpu":
         out = torch.empty_like(loc)
-        launch.on_cpu(loc, scale, out, -1.0, 1.0, None if table is None else table.packed, method)
+        launch.on_cpu(loc, scale, out, -1.0, 1.0, None if table is None else table.interpolated(method).packed, method)
         return out
     return launch.on_gpu(loc, scale, method, table)
 
@@ -71,15 +71,15 @@ def _source(table: ModeTable | None, method: Method, dtype: torch.dtype, device:
     """What a method that needs anything computes from, by default of the shipped table."""
     table = ModeTable.default() if table is None else table
     if method not in NETWORK_METHODS:
-        return grid_of(table, dtype, device)
+        return grid_of(table.interpolated(method), dtype, device)
     if table.network is None:
         raise no_network()
     return mlp.layers(table.network, dtype, device)
 
 
-def _kept(table: ModeTable | None) -> str:
-    """What a graph calls a table, by default the shipped one."""
-    table = apart(ModeTable.default) if table is None else table
+def _kept(table: ModeTable | None, method: Method) -> str:
+    """What a graph calls the table that a method interpolates in, by default the shipped one."""
+    table = (apart(ModeTable.default) if table is None else table).interpolated(method)
     return launch.keep(table.digest, table.packed)
 
 

@@ -75,9 +75,9 @@ def _index(table: Packed) -> tuple[NDArray[Any], NDArray[Any]]:
     return loc.view(np.int64).ravel(), delta.view(np.int64).ravel()
 
 
-def table_on(table: ModeTable | None, device: torch.device) -> DeviceTable:
-    """A table, by default the shipped one, on a device; copied once."""
-    table = ModeTable.default() if table is None else table
+def table_on(table: ModeTable | None, method: Method, device: torch.device) -> DeviceTable:
+    """The table that a method interpolates in, by default the shipped one's, on a device; copied once."""
+    table = (ModeTable.default() if table is None else table).interpolated(method)
     packed = table.packed
     assert packed is not None
     return cast(DeviceTable, table.forms(("gpu", device), lambda: device_table(packed, device)))

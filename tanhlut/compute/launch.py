@@ -37,7 +37,7 @@ def on_gpu(
     """The gpu kernel on plain contiguous tensors of one shape, dtype and device; by default on the shipped table."""
     from tanhlut.compute import gpu
 
-    where = None if method == "exact" else gpu.table_on(table, loc.device)
+    where = None if method == "exact" else gpu.table_on(table, method, loc.device)
     return gpu.mode(loc, scale, method, where, low, high, out)
 
 

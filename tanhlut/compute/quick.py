@@ -29,7 +29,7 @@ from tanhlut.methods import COMPILED, Method
 # tables of narrower bounds.
 _whole: dict[str, dict[Any, Any]] = {method: {} for method in COMPILED}
 _within: dict[str, dict[Any, Any]] = {method: {} for method in COMPILED}
-_exact = _whole["exact"]
+_refined, _exact = _whole["refined"], _whole["exact"]
 _INFINITY = float("inf")
 _ON_CPU, _ON_CUDA = ("auto", "cpu"), ("auto", "gpu")
 _FITS_GPU = (torch.float16, torch.bfloat16, torch.float32)
@@ -61,7 +61,7 @@ _TENSORS = (Tensor, torch.nn.Parameter)
 
 _REALS: dict[Any, str] = {torch.float32: "float32", torch.float64: "float64", float: "float64"}
 _REALS |= {np.dtype(np.float32): "float32", np.dtype(np.float64): "float64"}  # NumPy has one object of each
-_default_address = 0  # of the default table, once the backend is loaded
+_default_start = 0  # address of what "refined" starts from by default, once the backend is loaded
 
 
 def quick(
@@ -83,14 +83,14 @@ def quick(
             return _cuda(loc, scale, low, high, method, table, backend, out)
     elif backend not in _ON_CPU:
         return None
-    if not _default_address and not _load():
+    if not _default_start and not _load():
         return None if kind is not Tensor else _cuda(loc, scale, low, high, method, table, backend, out)
     if kernels is _exact:
         address = _no_table
     elif table is None:
-        address = _default_address
+        address = _default_start if kernels is _refined else ModeTable.default().address
     else:
-        address = table.address
+        address = table.interpolated(method).address
         if not address:  # a table that the kernel cannot read
             return None
         if table.narrow:
@@ -179,7 +179,7 @@ def _many_tensors(
     """Enough elements for several threads; or none, or zeros that have no memory."""
     if loc.numel() and not (loc.data_ptr() and scale.data_ptr()):
         return None
-    packed = None if method == "exact" else (table or ModeTable.default()).packed
+    packed = None if method == "exact" else (table or ModeTable.default()).interpolated(method).packed
     launch.on_cpu(loc, scale, out, low, high, packed, method)
     return out
 
@@ -208,17 +208,17 @@ def _cuda(
         or available.gpu_failure(loc.device, loc.dtype) is not None
     ):
         return None
-    if method != "exact" and table is not None and table.packed is None:
+    if method != "exact" and table is not None and table.interpolated(method).packed is None:
         return None
     return launch.on_gpu(loc, scale, method, table, low, high, out)
 
 
 def _load() -> bool:
     """Load the backend and the default table, once. False where it is missing, or now not to be asked."""
-    global _default_address
+    global _default_start
     if tracing.traced() or available.cpu_kernels() is None:
         return False
-    _default_address = ModeTable.default().address
+    _default_start = ModeTable.default().start.address
     return True
 
 

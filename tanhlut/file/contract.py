@@ -92,6 +92,8 @@ def _check_metadata(metadata: Mapping[str, float | str]) -> Bounds:
         raise ValueError(f"{bounds} are not bounds with loc_max > 0 and 0 ≤ scale_min < scale_max")
     if not 0 < float(metadata["tolerance"]) < 2:
         raise ValueError(f"tolerance {metadata['tolerance']} is not between 0 and 2")
+    if not 0 < float(metadata.get("start_tolerance", 1.0)) < 2:
+        raise ValueError(f"start_tolerance {metadata['start_tolerance']} is not between 0 and 2")
     return bounds
 
 

@@ -117,6 +117,8 @@ def _contents(body: bytearray) -> Contents:
         root = hdf5.root(body)
         _check_version(root)
         metadata = {name: root.attribute(name, kind) for name, kind in schema.METADATA.items()}
+        later = {name: kind for name, kind in schema.LATER_METADATA.items() if name in root.attributes}
+        metadata |= {name: root.attribute(name, kind) for name, kind in later.items()}
         group = root.member(schema.QUANTITY)
         arrays = {
             name: group.member(name).array(schema.DTYPES[name], _axes(schema.RANKS[name])) for name in schema.DTYPES

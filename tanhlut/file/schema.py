@@ -3,8 +3,8 @@
 A file is HDF5 behind a 512-byte user block (any HDF5 viewer opens it):
 
     user block            b"tanhlut table 1 sha256 <hex digest of all bytes after the user block>\\n", zero-padded
-    /                     attributes: METADATA below, "schema", "schema_version", "digest", and, once verified,
-                          "certificates" (JSON, see Certificate) and "certificates_digest"
+    /                     attributes: METADATA and LATER_METADATA below, "schema", "schema_version", "digest", and,
+                          once verified, "certificates" (JSON, see Certificate) and "certificates_digest"
     /mode                 one quantity; others may join beside it with axes of their own
     /mode/value           float32 (loc, scale), the mode for bounds (−1, 1), in [0, 1], increasing along both axes
     /mode/loc             float64 (n,), dimension scale, |loc| ≥ 0, first node 0
@@ -54,6 +54,10 @@ METADATA: dict[str, type] = {
     "solver_settings": str,
     "versions": str,
     "command": str,
+}
+# Absent from files made before: there the method "refined" starts from the table as it is.
+LATER_METADATA: dict[str, type] = {
+    "start_tolerance": float,  # of the thinner table that the method "refined" starts from (`tanhlut.file.start`)
 }
 
 # The network's: sizes, and its metadata.

@@ -22,6 +22,7 @@ from tanhlut.file.network import Network
 from tanhlut.file.packed import Packed, pack
 from tanhlut.file.schema import Certificate
 from tanhlut.file.shipped import shipped
+from tanhlut.file.start import thinned
 from tanhlut.methods import EXACT_BOUND, NETWORK_METHODS
 from tanhlut.once import Once
 from tanhlut.tracing import apart
@@ -143,6 +144,20 @@ class ModeTable:
     def address(self) -> int:
         """Where `packed` is in memory: what the cpu backend wants. 0 if there is none."""
         return 0 if self.packed is None else self.packed.address
+
+    @cached_property
+    def start(self) -> "ModeTable":
+        """The thinner table that the method "refined" starts from; this one, if its file knows of none."""
+        wanted = float(self.metadata.get("start_tolerance", 0.0))
+        return self if wanted <= self.tolerance else apart(lambda: self._thinned(wanted))
+
+    def _thinned(self, tolerance: float) -> "ModeTable":
+        arrays = thinned(self.loc, self.scale, self.values, self.tolerance, tolerance)
+        return ModeTable(*arrays, {**self.bounds._asdict(), "tolerance": tolerance})
+
+    def interpolated(self, method: str) -> "ModeTable":
+        """The table that a method interpolates in."""
+        return self.start if method == "refined" else self
 
     @cached_property
     def narrow(self) -> bool:

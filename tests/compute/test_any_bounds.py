@@ -115,6 +115,7 @@ def check(bounds: Bounds, tolerance: float, path: Path) -> ModeTable:
     loaded = ModeTable.load(path)
     assert loaded.digest == table.digest
     assert loaded.packed is not None
+    assert loaded.start.packed is not None
     for dtype in (np.float32, np.float64):
         loc, scale = queries(bounds, dtype, seed=len(table.loc))
         limit = np.where(covered(bounds, loc, scale), tolerance, EXACT_BOUND)

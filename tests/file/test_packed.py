@@ -9,7 +9,7 @@ from tanhlut import ModeTable, mode
 from tanhlut.file.axes import WHOLE_PLANE, delta_nodes
 from tanhlut.file.packed import Packed, pack, positions
 
-TABLES = ["default", "narrow", "coarse"]
+TABLES = ["default", "narrow", "coarse", "default start", "narrow start"]
 
 
 def packed(table: ModeTable) -> Packed:
