@@ -14,7 +14,7 @@ from tanhlut.compute.implicit import Implicit, Transformable
 from tanhlut.file.network import missing as no_network
 from tanhlut.file.table import ModeTable
 from tanhlut.methods import NETWORK_METHODS, Method, compute_dtype
-from tanhlut.tracing import apart, compiling, fake_mode, faked, jit_traced, traced, transformed
+from tanhlut.tracing import compiling, fake_mode, faked, jit_traced, traced, transformed
 
 
 def squashed_mode(
@@ -57,7 +57,7 @@ def _evaluate(
     if name == "eager":
         return eager.evaluate(loc, scale, method, source)
     if name == "cpu" and compiling():
-        digest = "" if method == "exact" else _kept(table, method)
+        digest = launch.kept(table, method)
         return cast(Tensor, torch.ops.tanhlut.mode_on_cpu.default(loc, scale, method, digest))  # see `launch`
     loc, scale = launch.in_memory(loc), launch.in_memory(scale)
     if name == "cpu":
@@ -77,12 +77,6 @@ def _source(table: ModeTable | None, method: Method, dtype: torch.dtype, device:
     return mlp.layers(table.network, dtype, device)
 
 
-def _kept(table: ModeTable | None, method: Method) -> str:
-    """What a graph calls the table that a method interpolates in, by default the shipped one."""
-    table = (apart(ModeTable.default) if table is None else table).interpolated(method)
-    return launch.keep(table.digest, table.packed)
-
-
-# Tracing takes the table as a constant. This is all that torch.compiler.assume_constant_result does, but for
-# importing torch._dynamo, which would make `import tanhlut` three seconds slower.
-_source._dynamo_marked_constant = _kept._dynamo_marked_constant = True  # type: ignore[attr-defined]
+# Tracing takes the table as a constant (as in `launch`). This is all that torch.compiler.assume_constant_result does,
+# but for importing torch._dynamo, which would make `import tanhlut` three seconds slower.
+_source._dynamo_marked_constant = True  # type: ignore[attr-defined]

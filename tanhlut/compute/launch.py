@@ -13,6 +13,7 @@ from torch import Tensor
 from tanhlut.compute import available, threads
 from tanhlut.file.packed import NO_TABLE, Packed
 from tanhlut.methods import COMPILED, Method
+from tanhlut.tracing import apart
 
 if TYPE_CHECKING:
     from tanhlut.file.table import ModeTable
@@ -71,10 +72,27 @@ _OPERATOR = "tanhlut::mode_on_cpu"
 _kept: dict[str, Packed | None] = {}
 
 
-def keep(digest: str, table: Packed | None) -> str:
-    """Keep a table for graphs, by its digest, which is returned."""
-    _kept[digest] = table
-    return digest
+def kept(table: "ModeTable | None", method: Method) -> str | None:
+    """The digest of the table that a method interpolates in, by default of the shipped one, kept for graphs.
+
+    None where no kernel serves: for another method, a table that none can read, or without numba.
+    """
+    if method not in COMPILED or available.cpu_missing() is not None:
+        return None
+    if method == "exact":
+        return ""
+    if table is None:
+        from tanhlut.file.table import ModeTable
+
+        table = apart(ModeTable.default)
+    used = table.interpolated(method)
+    if used.packed is None:
+        return None
+    _kept[used.digest] = used.packed
+    return used.digest
+
+
+kept._dynamo_marked_constant = True  # type: ignore[attr-defined]  # see `general`
 
 
 # Not torch.library.custom_op, whose wrapper costs as much again as a lookup of one element.

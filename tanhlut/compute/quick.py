@@ -134,7 +134,9 @@ def usual(loc: Any, scale: Any, low: Any, high: Any, method: Method, table: Mode
     Raises:
         RuntimeError, TypeError, ValueError: the general road must decide, too.
     """
-    if torch.compiler.is_dynamo_compiling() or type(loc) not in _TENSORS or method not in COMPILED:
+    if torch.compiler.is_dynamo_compiling():
+        return _recorded(loc, scale, low, high, method, table) if tracing.compiling() else None
+    if type(loc) not in _TENSORS or method not in COMPILED:
         return None
     given = loc.dtype
     dtype = _COMPUTED_IN.get(given)
@@ -155,6 +157,30 @@ def usual(loc: Any, scale: Any, low: Any, high: Any, method: Method, table: Mode
     else:
         y = quick(loc.contiguous(), scale.contiguous(), low, high, method, table, "auto", None)
     return y if y is None or given is dtype else y.to(given)
+
+
+def _recorded(loc: Any, scale: Any, low: Any, high: Any, method: Method, table: ModeTable | None) -> Tensor | None:
+    """In a graph of torch.compile's: the operator, for tensors of one shape that want nothing else.
+
+    A graph asks at each call whether the functions and numbers that made it are still the same, so there are few here:
+    by the general road 100 µs of a lookup's 300 are such questions.
+    """
+    if (
+        type(loc) is not Tensor
+        or type(scale) is not Tensor
+        or not (loc.is_cpu and scale.is_cpu)
+        or loc.dtype is not scale.dtype
+        or loc.dtype not in (torch.float32, torch.float64)
+        or loc.shape != scale.shape
+        or (torch.is_grad_enabled() and (loc.requires_grad or scale.requires_grad))
+        or not (type(low) is float and type(high) is float and -_INFINITY < low < high < _INFINITY)
+    ):
+        return None
+    digest = launch.kept(table, method)
+    if digest is None:
+        return None
+    y = cast(Tensor, torch.ops.tanhlut.mode_on_cpu.default(loc, scale, method, digest))
+    return y if (low, high) == (-1.0, 1.0) else to_bounds(y, low, high)
 
 
 def _squashed(loc: Tensor, scale: Tensor, method: Method, table: ModeTable | None) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from conftest import table_named
 from tanhlut import ModeLookup, ModeTable, TanhNormal, mode
-from tanhlut.compute import general
+from tanhlut.compute.launch import kept
 from tanhlut.methods import COMPILED, Method
 from torch_versions import compiles
 
@@ -108,7 +108,7 @@ def test_what_is_exported_knows_nothing_of_it(strict: bool) -> None:
 
 def test_torch_finds_nothing_wrong_with_it() -> None:
     call = torch.ops.tanhlut.mode_on_cpu.default
-    digest = general._kept(None, "refined")
+    digest = kept(None, "refined")
     for given in (drawn(), drawn((3, 4), torch.float64)):
         for name, found in torch.library.opcheck(call, (*given, "refined", digest)).items():
             assert found == "SUCCESS", name
@@ -120,5 +120,5 @@ def test_a_table_that_is_not_here() -> None:
     with pytest.raises(RuntimeError, match=r"not loaded \(0123\): compile again"):
         torch.ops.tanhlut.mode_on_cpu.default(*drawn(), "refined", "0123")
     copy: ModeTable = pickle.loads(pickle.dumps(table_named("narrow")))
-    assert general._kept(copy, "bilinear") == copy.digest
-    assert general._kept(copy, "refined") == copy.start.digest
+    assert kept(copy, "bilinear") == copy.digest
+    assert kept(copy, "refined") == copy.start.digest
