@@ -133,6 +133,9 @@ def describe(
 
     The variance is the standard deviation's square, to a rounding that of `variance`, and costs nothing of its own.
     """
+    check_table(table)
+    if (found := _joint(loc, scale, low, high, method, table, backend)) is not None:
+        return found
     first, root, last = (
         _answer(name, loc, scale, low, high, method, table, backend, None) for name in ("mean", "stddev", "entropy")
     )
@@ -174,13 +177,7 @@ def _quick(
     name: str, loc: Tensor, scale: Tensor, low: Any, high: Any, table: ModeTable | None, backend: str, out: Any
 ) -> Tensor | None:
     """The short road: plain tensors of one shape that a kernel serves, straight to it; None for all else."""
-    if torch.compiler.is_dynamo_compiling() or not (type(low) is float and type(high) is float and low < high):
-        return None
-    if not (_on_cuda if loc.is_cuda else _on_cpu)(loc, scale, backend) or not half_width(low, high) < torch.inf:
-        return None
-    if not ordinary(loc, scale) or loc._is_zerotensor() or scale._is_zerotensor():
-        return None
-    if (available.gpu_failure(loc.device, loc.dtype) if loc.is_cuda else available.cpu_missing()) is not None:
+    if not _plain(loc, scale, low, high, backend):
         return None
     if out is None:
         out = torch.empty_like(loc)
@@ -188,6 +185,29 @@ def _quick(
         return None
     (functions.on_gpu if loc.is_cuda else functions.on_cpu)(name, loc, scale, out, low, high, table)
     return cast(Tensor, out)
+
+
+def _joint(
+    loc: Any, scale: Any, low: Any, high: Any, method: str, table: ModeTable | None, backend: str
+) -> Description | None:
+    """All four by one kernel, where there is one: float32 on the CPU."""
+    if type(loc) is not Tensor or type(scale) is not Tensor or method != "surrogate":
+        return None
+    if loc.dtype != torch.float32 or not loc.is_cpu or not _plain(loc, scale, low, high, backend):
+        return None
+    return Description(*functions.joint_on_cpu(loc, scale, low, high, table).unbind())
+
+
+def _plain(loc: Tensor, scale: Tensor, low: Any, high: Any, backend: str) -> bool:
+    """Whether a kernel serves, with nothing else to be done: plain tensors of one shape, two numbers for bounds."""
+    if torch.compiler.is_dynamo_compiling() or not (type(low) is float and type(high) is float and low < high):
+        return False
+    if not (_on_cuda if loc.is_cuda else _on_cpu)(loc, scale, backend) or not half_width(low, high) < torch.inf:
+        return False
+    if not ordinary(loc, scale) or loc._is_zerotensor() or scale._is_zerotensor():
+        return False
+    missing = available.gpu_failure(loc.device, loc.dtype) if loc.is_cuda else available.cpu_missing()
+    return missing is None
 
 
 def _on_cpu(loc: Tensor, scale: Tensor, backend: str) -> bool:

@@ -99,6 +99,23 @@ def test_one_call_for_all() -> None:
             torch.testing.assert_close(torch.as_tensor(value), torch.as_tensor(wanted), rtol=1e-6, atol=0.0)
 
 
+@pytest.mark.parametrize("shape", [(), (1,), (0, 3), (257,), (7, 5, 3), (40_000,)])
+def test_one_call_gives_the_bits_of_each(shape: tuple[int, ...]) -> None:
+    """On the CPU one kernel answers for three: both sides of a strip's end, of threads, and odd numbers."""
+    loc, scale = (part[: math.prod(shape)].reshape(shape).clone() for part in drawn(17, 40_000))
+    odd = torch.tensor([math.nan, math.inf, -math.inf, 0.0, -0.0, 1e-45, 3e38, -1e30])
+    if loc.numel() > 200:
+        loc.view(-1)[:64], scale.view(-1)[:64] = odd.repeat(8), odd.repeat_interleave(8)
+    for low, high in ((-1.0, 1.0), (-2.0, 3.0)):
+        found = tanhlut.describe(loc, scale, low, high)
+        for name in ("mean", "stddev", "entropy"):
+            one, alone = getattr(found, name), QUANTITIES[name](loc, scale, low, high)
+            assert one.shape == alone.shape
+            assert torch.equal(one.view(torch.int32), alone.view(torch.int32))
+        root = found.stddev
+        assert torch.equal(found.variance.view(torch.int32), (root * root).view(torch.int32))
+
+
 def test_float64_and_floats_against_thirty_digits() -> None:
     loc, scale = drawn(2, 25)
     for a, b in zip(loc.double().tolist(), scale.double().tolist(), strict=True):

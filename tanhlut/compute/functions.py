@@ -88,6 +88,15 @@ def on_cpu(
     launch.shared(kernel(name, double), loc, scale, out, low, high, address)
 
 
+def joint_on_cpu(loc: Tensor, scale: Tensor, low: float, high: float, table: ModeTable | None) -> Tensor:
+    """Mean, variance, standard deviation and entropy, along a first axis, of float32 tensors as `on_cpu` wants them."""
+    from tanhlut.compute import cpu_functions
+
+    out = torch.empty((4, *loc.shape), dtype=loc.dtype)
+    launch.shared(cpu_functions.joint(), loc, scale, out, low, high, moments_of(table).address, loc.numel())
+    return out
+
+
 @cache
 def kernel(name: str, double: bool) -> Any:
     """The compiled loop; the first call compiles it, or loads what was compiled before."""
