@@ -1,8 +1,11 @@
 """What docs/proof.md says of gradient errors, against proven modes."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 import points
 from oracle import prove
@@ -34,3 +37,40 @@ def test_errors_are_within_their_first_order_bounds(sample: points.Sample, metho
         # 1.1: terms of second order; 20·U: the rounding of δ, q and D in float32, and 1 − y² where y saturates.
         allowed = 1.1 * limit + 20 * U * (np.abs(truth) + (1 + scale) * U)
         assert (np.abs(got - truth) <= allowed)[small].all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("bounds", [(-1.0, 1.0), (-2.0, 3.0)])
+def test_many_at_once_are_as_few(dtype: torch.dtype, bounds: tuple[float, float]) -> None:
+    """From some thousands on a kernel gives the derivatives: those of its parts, whatever the layout, shared or not."""
+    generator = torch.Generator().manual_seed(3)
+    loc = (2.0 * torch.randn(300, 300, generator=generator)).to(dtype)
+    scale = (3.0 * torch.rand(300, 300, generator=generator)).to(dtype)
+    loc[0, :4] = torch.tensor([math.inf, -math.inf, 0.0, 20.0], dtype=dtype)
+    scale[1, :4] = torch.tensor([math.inf, 0.0, 1e-30, 1e30], dtype=dtype)
+    above = torch.randn(300, 300, generator=generator).to(dtype)
+
+    def gradients(a: Tensor, b: Tensor, weight: Tensor) -> tuple[Tensor, ...]:
+        a, b = a.requires_grad_(), b.requires_grad_()
+        return torch.autograd.grad((mode(a, b, *bounds) * weight).sum(), (a, b))
+
+    def parts(x: Tensor) -> list[Tensor]:
+        return [row.clone() for row in x.clone()]
+
+    whole = gradients(loc.clone(), scale.clone(), above)
+    rows = zip(*map(gradients, parts(loc), parts(scale), parts(above)), strict=True)
+    turned = gradients(loc.T.clone().T, scale.T.clone().T, above)
+    limit = 1e-6 if dtype == torch.float32 else 2e-15
+    for found, other, row in zip(whole, turned, rows, strict=True):
+        torch.testing.assert_close(found, torch.stack(row), rtol=limit, atol=0.0, equal_nan=True)
+        torch.testing.assert_close(other, torch.stack(row), rtol=limit, atol=0.0, equal_nan=True)
+
+
+def test_derivatives_of_many_can_be_differentiated() -> None:
+    """Where a derivative of the derivative is wanted, operations give it, not the kernel."""
+    loc, scale = torch.linspace(0.1, 2, 5000, dtype=torch.float64).requires_grad_(), torch.full((5000,), 0.8).double()
+    (first,) = torch.autograd.grad(mode(loc, scale).sum(), loc, create_graph=True)
+    (second,) = torch.autograd.grad(first.sum(), loc)
+    step = 1e-5
+    ends = [torch.autograd.grad(mode(x, scale).sum(), x)[0] for x in (loc + step, loc - step)]
+    torch.testing.assert_close(second, (ends[0] - ends[1]) / (2 * step), rtol=1e-6, atol=1e-8)

@@ -21,6 +21,7 @@ mean: Any = None
 entropy: Any = None
 stddev_place: Any = None
 stddev_of: Any = None
+partials: Any = None
 
 
 @cache
@@ -45,6 +46,17 @@ def joint() -> Any:
     parts = {name: getattr(SINGLE, name) for name in ("mean", "entropy", "stddev_place", "patch", "stddev_of")}
     given = {"kernels": own, "real": float32}
     return _built(own, instantiate(own.name, given | parts, "cpu_joint_loop", folder=Path(__file__).parent).loop)
+
+
+@cache
+def slopes(double: bool) -> Any:
+    """`cpu_slopes_loop`."""
+    text, kind = (DOUBLE, float64) if double else (SINGLE, float32)
+    own = Kernels(f"slopes{kind.bitwidth}")
+    names = {name: value for name, value in vars(text).items() if not name.startswith("__")}
+    partials = instantiate(own.name, names | {"FOUR": text.TWO + text.TWO}, "derived").partials
+    given = {"kernels": own, "real": kind, "partials": partials}
+    return _built(own, instantiate(own.name, given, "cpu_slopes_loop", folder=Path(__file__).parent).loop)
 
 
 def _built(own: Kernels, loop: Any) -> Any:

@@ -9,7 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tanhlut.compute import available, threads
+from tanhlut.compute.gate import ordinary
 from tanhlut.formula import equation
+
+# From so many elements on a kernel pays for compiling it; before, ten operations are as quick.
+_MANY = 4096
 
 
 class Plain(torch.autograd.Function):
@@ -43,8 +48,11 @@ class Implicit(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
         scale, y = ctx.saved_tensors
-        by_loc, by_scale = equation.partials(y, scale)
-        return grads[0] * by_loc, grads[0] * by_scale, *[None] * (len(ctx.needs_input_grad) - 2)
+        found = _by_kernel(y, scale, grads[0])
+        if found is None:
+            by_loc, by_scale = equation.partials(y, scale)
+            found = grads[0] * by_loc, grads[0] * by_scale
+        return *found, *[None] * (len(ctx.needs_input_grad) - 2)
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, loc: Tensor, scale: Tensor, *rest: Any) -> Any:
@@ -69,3 +77,21 @@ class Transformable(Implicit):
         scale, y = ctx.saved_tensors
         parts = [part * t for part, t in zip(equation.partials(y, scale), tangents[:2], strict=True) if t is not None]
         return torch.stack(parts).sum(0)
+
+
+def _by_kernel(y: Tensor, scale: Tensor, grad: Tensor) -> tuple[Tensor, Tensor] | None:
+    """grad·∂y/∂loc and grad·∂y/∂scale by the cpu kernel, to a rounding; None where it does not serve."""
+    if torch.compiler.is_dynamo_compiling() or torch.is_grad_enabled() or y.numel() < _MANY or not y.is_cpu:
+        return None
+    scale, grad = scale.contiguous(), grad.contiguous()
+    if not (y.dtype in (torch.float32, torch.float64) and ordinary(y, scale) and ordinary(y, grad)):
+        return None
+    if any(x._is_zerotensor() for x in (y, scale, grad)) or available.cpu_missing() is not None:
+        return None
+    from tanhlut.compute import cpu_functions
+
+    found = torch.empty_like(y), torch.empty_like(y)
+    kernel = cpu_functions.slopes(y.dtype == torch.float64)
+    given, results = [x.data_ptr() for x in (y, scale, grad)], [x.data_ptr() for x in found]
+    threads.run(lambda begin, end: kernel(*given, begin, end, *results), y.numel())
+    return found
