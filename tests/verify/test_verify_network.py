@@ -1,7 +1,9 @@
 """The network's proof: enclosures contain what they enclose, the bound is never beaten, and it is near the truth."""
 
+import itertools
 import json
 from pathlib import Path
+from typing import Any
 
 import mpmath
 import numpy as np
@@ -24,9 +26,28 @@ DEFAULT = Path(__file__).parents[2] / "data" / "default.h5"
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(scope="module")
-def found() -> proof.NetworkVerification:
-    return verify_network(ModeTable.default(), "mlp")
+PART = 0, 6, 15  # of the 16 groups of cells from v = 0 to 1: the cusp, most boxes and the largest error, saturation
+
+
+@pytest.fixture(
+    scope="module", params=[pytest.param(PART, id="part"), pytest.param(range(16), id="whole", marks=pytest.mark.slow)]
+)
+def found(request: pytest.FixtureRequest) -> proof.NetworkVerification:
+    """The proof; in the fast suite that of some groups of cells, the others' bounds being 0."""
+    settle, groups = proof._settle, itertools.count()
+
+    def settle_some(first: Squares, noise: proof.Array, *rest: Any) -> proof.Settled:
+        if next(groups) in request.param:
+            return settle(first, noise, *rest)
+        none = np.zeros(0)
+        return proof.Settled(np.zeros(len(noise)), 0.0, 0.0, none, none, none, 0.0, 0)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(proof, "_settle", settle_some)
+        result = verify_network(ModeTable.default(), "mlp")
+    assert next(groups) == 16
+    assert (result.cell_bounds > 0).sum() == len(request.param) * result.cell_bounds.size // 16
+    return result
 
 
 def random_squares(count: int, seed: int) -> Squares:
@@ -68,9 +89,9 @@ def test_refined_is_proven_below_a_millionth() -> None:
 
 
 def test_no_query_beats_its_cells_bound(found: proof.NetworkVerification) -> None:
-    """Two million queries from every kind of place, each against the bound of the cell of the chart it falls in."""
+    """Of half a million from every kind of place (two, of the whole proof) those in cells with a bound, against it."""
     closest = 0.0
-    for seed in range(4):
+    for seed in range(4 if (found.cell_bounds > 0).all() else 1):
         loc, scale = points.hard_queries(ModeTable.default(), 500_000, seed)
         keep = scale > 0
         loc, scale = loc[keep], scale[keep]
@@ -80,6 +101,7 @@ def test_no_query_beats_its_cells_bound(found: proof.NetworkVerification) -> Non
         cells = len(found.cell_bounds)
         i, j = ((part * cells).long().clamp(max=cells - 1) for part in (u.sqrt(), rho))
         bounds = torch.from_numpy(found.cell_bounds)[i, j]
+        at_least, bounds = at_least[bounds > 0], bounds[bounds > 0]
         # At an edge between cells rounding may choose the other: then the larger of the neighbours' holds.
         worse = at_least > bounds
         assert not (at_least[worse] > found.bound).any()
