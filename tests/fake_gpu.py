@@ -3,8 +3,10 @@ say they are elsewhere. For a process of its own (`launches.py`): Triton must no
 """
 
 import inspect
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -12,6 +14,7 @@ import torch
 import triton
 from torch.overrides import TorchFunctionMode
 from triton.backends.compiler import GPUTarget
+from triton.backends.nvidia.compiler import CUDABackend
 from triton.compiler.compiler import CompiledKernel
 
 
@@ -123,6 +126,34 @@ _GETTERS: dict[Any, Callable[[torch.device], Any]] = {
     torch.Tensor.device.__get__: lambda place: place,
     torch.Tensor.get_device: lambda place: place.index,
 }
+
+
+def translate_nothing(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+    """Stop Triton's compiler after its own language: what is only launched and counted needs no machine code.
+
+    Args:
+        cache: for kernels made so, which must not be taken for whole ones.
+    """
+
+    def stages(backend: Any, stages: dict[str, Callable[..., Any]], options: Any, *rest: Any) -> None:
+        add(backend, stages, options, *rest)
+
+        def finish(source: Any, metadata: dict[str, Any]) -> bytes:
+            name = re.search(r"tt\.func public @(\w+)", str(source))
+            assert name is not None
+            metadata.update(dict.fromkeys(_SIZES, 0), name=name[1], shared=0, tmem_size=0)
+            return b"nothing"
+
+        for stage in ("ttgir", "llir", "ptx"):
+            del stages[stage]
+        stages["cubin"] = finish
+
+    add = CUDABackend.add_stages
+    monkeypatch.setattr(CUDABackend, "add_stages", stages)
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(cache))
+
+
+_SIZES = [f"{kind}_scratch_{what}" for kind in ("global", "profile") for what in ("size", "align")]
 
 
 def install(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:

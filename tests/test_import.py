@@ -45,9 +45,11 @@ def test_an_unknown_name_is_refused() -> None:
     "traced",
     [
         "torch.export.export(Policy(), (loc, scale), strict=False).module()(loc, scale)",
-        "torch.export.export(Policy(), (loc, scale), strict=True).module()(loc, scale)",
+        pytest.param(
+            "torch.export.export(Policy(), (loc, scale), strict=True).module()(loc, scale)", marks=pytest.mark.slow
+        ),
         "torch.compile(Policy(), fullgraph=True, backend='eager')(loc, scale)",
-        "make_fx(Policy(), tracing_mode='fake')(loc, scale)(loc, scale)",
+        pytest.param("make_fx(Policy(), tracing_mode='fake')(loc, scale)(loc, scale)", marks=pytest.mark.slow),
         "torch.func.vmap(Policy())(loc, scale)",
     ],
 )

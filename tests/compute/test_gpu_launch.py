@@ -10,12 +10,13 @@ import pytest
 pytest.importorskip("triton", reason="Triton is not installed: pip install 'tanhlut[gpu]'")
 
 
-def test_launches(tmp_path: Path) -> None:
+@pytest.mark.parametrize("marked", ["not slow", pytest.param("slow", marks=pytest.mark.slow)])
+def test_launches(marked: str, tmp_path: Path) -> None:
     here = Path(__file__).parents[1]
     environment = {**os.environ, "TRITON_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(here.parent)}
     environment.pop("TRITON_INTERPRET", None)
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(here / "launches.py")],
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", marked, str(here / "launches.py")],
         cwd=here.parent,
         env=environment,
         capture_output=True,
