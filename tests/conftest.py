@@ -15,7 +15,8 @@ NARROW = Bounds(3.0, 0.1, 1.5)
 
 @cache
 def table_named(name: str) -> ModeTable:
-    """The default table, the rebuild that the README names, and the coarsest that can be built; each made once.
+    """The default table, the rebuild that the README names, the coarsest that can be built, and the coarsest within the
+    rebuild's bounds, which is small; each made once.
 
     The narrow one has the default's network beside it. With " start" what the method "refined" starts from.
     """
@@ -23,7 +24,7 @@ def table_named(name: str) -> ModeTable:
         return table_named(name.removesuffix(" start")).start
     if name == "default":
         return ModeTable.default()
-    bounds, tolerance = {"narrow": (NARROW, 1e-4), "coarse": (WHOLE_PLANE, 0.01)}[name]
+    bounds, tolerance = {"narrow": (NARROW, 1e-4), "coarse": (WHOLE_PLANE, 0.01), "small": (NARROW, 0.01)}[name]
     table = build(bounds, tolerance, "newton", "tests")[0]
     network = ModeTable.default().network if name == "narrow" else None
     return ModeTable(table.loc, table.scale, table.values, table.metadata, (), network)
@@ -31,8 +32,9 @@ def table_named(name: str) -> ModeTable:
 
 # Files that take longest begin first, so that no core is left alone with one at the end.
 _LONG = (
-    "test_first_use", "test_scripts", "test_forge", "test_gpu_launch", "test_any_bounds", "test_verify_network",
-    "test_onnx", "test_verify", "test_kernel_cache", "test_gpu", "test_import", "test_jax_moments", "test_build",
+    "test_onnx", "test_gpu_launch", "test_first_use", "test_jax_moments", "test_build", "test_verify", "test_gpu",
+    "test_scripts", "test_c_header", "test_kernel_cache", "test_torchrl", "test_command_line", "test_verify_network",
+    "test_likelihood", "test_docs", "test_verify_moments",
 )  # fmt: skip
 
 

@@ -85,8 +85,9 @@ def test_without_a_device_the_gpu_benchmark_says_so() -> None:
     assert "no CUDA device" in run.stdout
 
 
+@pytest.mark.slow
 def test_a_short_control_loop() -> None:
-    command = [sys.executable, str(ROOT / "scripts" / "control_loop"), "--seconds", "0.3", "--no-load"]
+    command = [sys.executable, str(ROOT / "scripts" / "control_loop"), "--seconds", "0.1", "--no-load"]
     run = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "cpu, tensor, out=" in run.stdout
     rows = [line for line in run.stdout.splitlines() if line.strip().startswith("cpu, tensor, out=")]

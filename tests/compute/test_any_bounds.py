@@ -14,6 +14,7 @@ from tqdm import tqdm
 from tablegen import store
 from tablegen.__main__ import main
 from tablegen.make.build import FINEST_TOLERANCE, ROUNDING, build
+from tablegen.verify import witness
 from tablegen.verify.prove import interpolation
 from tanhlut import ModeTable, certify, mode
 from tanhlut.file.axes import Bounds
@@ -132,6 +133,12 @@ def _without_progress_bars(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tablegen.make.build.tqdm", partial(tqdm, disable=True))
 
 
+@pytest.fixture(autouse=True)
+def _short_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the largest error seen: what is claimed is the bound."""
+    monkeypatch.setattr(witness, "search", partial(witness.search, size=4000))
+
+
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("bounds") / "table.h5"
@@ -170,10 +177,10 @@ def test_the_finest_tolerance_that_is_offered(bounds: Bounds, path: Path) -> Non
 @pytest.mark.parametrize(
     "options",
     [
-        "--scale-min 5 --scale-max 10",
+        pytest.param("--scale-min 5 --scale-max 10", marks=pytest.mark.slow),
         "--scale-min 0.7071067 --scale-max 0.7071068 --loc-max 1",
         "--loc-max 4.41210760166467 --scale-min 0.7070032046252899 --scale-max 4.216594957124029 --tol 4.93e-05",
-        "--loc-max 5e-324 --scale-min 1e200 --scale-max 1e308",
+        pytest.param("--loc-max 5e-324 --scale-min 1e200 --scale-max 1e308", marks=pytest.mark.slow),
     ],
 )
 def test_requests_that_failed(options: str, path: Path, capsys: pytest.CaptureFixture[str]) -> None:

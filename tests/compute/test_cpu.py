@@ -10,9 +10,10 @@ from pathlib import Path
 import llvmlite.binding as llvm
 import numba
 import pytest
+from numba.core.dispatcher import Dispatcher
 
 import tanhlut
-from tanhlut.compute import cpu
+from tanhlut.compute import available, compiled, cpu
 from tanhlut.compute.cpu_ops import DOUBLE, SINGLE
 from tanhlut.methods import COMPILED, Method
 
@@ -34,6 +35,28 @@ def test_loops_are_vectorised(real: str, method: Method) -> None:
     assert re.search(rf"vfn?madd\d+p{letter}\s.*%[yz]mm", assembly)
 
 
+def test_the_kernels_name_changes_with_every_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever was compiled, its file is among them."""
+    assert available.cpu_kernels() is not None
+    homes = [vars(module) for name, module in sys.modules.items() if name.startswith("tanhlut.")]
+    functions = [value.py_func for home in homes for value in home.values() if isinstance(value, Dispatcher)]
+    found = {Path(function.__code__.co_filename) for function in functions}
+    assert {path.name for path in found} >= {"element.py", "bits.py", "moments.py", "cpu_ops.py"}
+    assert found <= set(compiled._SOURCES)
+    copies = [tmp_path / f"{k}.py" for k in range(len(compiled._SOURCES))]
+    for copy, source in zip(copies, compiled._SOURCES, strict=True):
+        copy.write_bytes(source.read_bytes())
+    usual = compiled._digest("cpu")
+    monkeypatch.setattr(compiled, "_SOURCES", copies)
+    seen = {compiled._digest("cpu")}
+    assert seen == {usual}
+    for copy in copies:
+        copy.write_bytes(copy.read_bytes() + b"#")
+        seen.add(compiled._digest("cpu"))
+    assert len(seen) == len(copies) + 1
+
+
+@pytest.mark.slow
 def test_a_changed_source_is_compiled_anew(tmp_path: Path) -> None:
     """numba watches cpu.py alone: a change in what it inlines must not leave the old kernel running."""
     package = tmp_path / "tanhlut"

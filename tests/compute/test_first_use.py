@@ -37,8 +37,18 @@ def case(function: Callable[[], None]) -> Callable[[], None]:
     return function
 
 
-SLOW = ("strict_export", "export_of_statistics", "jit_trace", "fx", "fx_above_autograd", "deferred_initialisation")
-KERNELS = ("compile_whole_graph", "jit_trace", "fx_above_autograd", "transforms", "inference_on_another_default_device")
+SLOW = (
+    *("export_by_every_method", "strict_export", "export_of_statistics", "deferred_initialisation"),
+    *("compile_whole_graph", "compile_again", "jit_trace", "fx", "fx_above_autograd"),
+)
+KERNELS = (
+    "compile_whole_graph",
+    "compile_again",
+    "jit_trace",
+    "fx_above_autograd",
+    "transforms",
+    "inference_on_another_default_device",
+)
 COMPILED = ("export", "strict", "compile", "deferred")  # how names begin of cases that do
 
 
@@ -122,14 +132,14 @@ def check_exports(strict: bool, *methods: Method) -> None:
 
 @case
 def export() -> None:
-    check_exports(False, *METHODS)
+    check_exports(False, "refined")
+    check(exported(Policy("mlp", True), False)(LOC, SCALE), "mlp")
 
 
 @case
-def export_of_modules() -> None:
-    check_exports(False, "mlp")
-    for method in ("mlp", "refined"):
-        check(exported(Policy(method, True), False)(LOC, SCALE), method)
+def export_by_every_method() -> None:
+    check_exports(False, *METHODS)
+    check(exported(Policy("refined", True), False)(LOC, SCALE))
 
 
 @case
@@ -200,17 +210,26 @@ def fake_tensors() -> None:
 
 @case
 def compile_whole_graph() -> None:
-    for method, dtype in (("refined", torch.float64), ("mlp", torch.float32), ("refined", torch.float32)):
-        torch._dynamo.reset()
-        compiled = torch.compile(Policy(method), fullgraph=True, backend="aot_eager")  # type: ignore[arg-type]
-        loc = LOC.to(dtype).requires_grad_()
-        y = compiled(loc, SCALE.to(dtype))
-        check(y, method)
-        assert torch.autograd.grad(y.sum(), loc)[0].isfinite().all()
+    check_compiled("refined", torch.float64)
     both = torch.compile(Policy("refined"), fullgraph=True, backend="eager")
     for dtype in (torch.float32, torch.float64):
         check(both(LOC.to(dtype), SCALE.to(dtype)))
     check_statistics(torch.compile(statistics, backend="eager")(torch.full((3,), 0.3), torch.full((3,), 0.8)))
+
+
+def check_compiled(method: Method, dtype: torch.dtype) -> None:
+    torch._dynamo.reset()
+    compiled = torch.compile(Policy(method), fullgraph=True, backend="aot_eager")
+    loc = LOC.to(dtype).requires_grad_()
+    y = compiled(loc, SCALE.to(dtype))
+    check(y, method)
+    assert torch.autograd.grad(y.sum(), loc)[0].isfinite().all()
+
+
+@case
+def compile_again() -> None:
+    for method, dtype in (("mlp", torch.float32), ("refined", torch.float32)):
+        check_compiled(method, dtype)  # type: ignore[arg-type]
 
 
 @case
@@ -272,7 +291,7 @@ def test_first_use(name: str, tmp_path: Path) -> None:
     here = Path(__file__).parent
     places = (here.parents[1], here.parent, here)
     path = os.pathsep.join([*map(str, places), os.environ.get("PYTHONPATH", "")])
-    cache = {"NUMBA_CACHE_DIR": str(tmp_path)} if name == "export" else {}
+    cache = {"NUMBA_CACHE_DIR": str(tmp_path)} if name == "export_by_every_method" else {}
     kernels = name in KERNELS
     code = (
         f"import sys, test_first_use as t; t.CASES[{name!r}](); "

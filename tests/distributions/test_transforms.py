@@ -104,7 +104,12 @@ def test_vmap_over_samples_draws_for_each() -> None:
 @compiles
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's compiler warns about torch
 @pytest.mark.parametrize(
-    ("method", "backend"), [*((method, "aot_eager") for method in METHODS), ("refined", "inductor")]
+    ("method", "backend"),
+    [
+        *((method, "aot_eager") for method in ("refined", "exact", "mlp_refined")),
+        *(pytest.param(method, "aot_eager", marks=pytest.mark.slow) for method in ("bilinear", "mlp")),
+        ("refined", "inductor"),
+    ],
 )
 def test_compile_whole_graph(method: Method, backend: str) -> None:
     """Code generation takes a minute a graph on a busy machine: it is run once, the tracing for every method."""

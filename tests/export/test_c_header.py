@@ -24,11 +24,11 @@ CASES = [
     ("exact", "default"),
     ("refined", "coarse"),
     ("bilinear", "coarse"),
-    ("refined", "narrow"),
-    ("bilinear", "narrow"),
+    ("refined", "small"),
+    ("bilinear", "small"),
 ]
-# Of a table's headers these: the narrow one holds all that the other does, and the exact method.
-ENOUGH = {"coarse": {"-O3 native", "sanitized"}, "narrow": {"-O0", "contracting", "C++17", "sanitized"}}
+# Of a table's headers these: the small one holds all that the other does, and the exact method.
+ENOUGH = {"coarse": {"-O3 native", "sanitized"}, "small": {"-O0", "contracting", "C++17", "sanitized"}}
 if shutil.which("gcc") is None or shutil.which("g++") is None:
     pytest.skip("there is no C compiler here (gcc, g++)", allow_module_level=True)
 
@@ -104,7 +104,7 @@ def test_the_self_test_notices_each_number_and_each_fused_product(tmp_path: Path
 
 
 def test_the_self_test_notices_a_number_of_a_table(tmp_path: Path) -> None:
-    text = header("refined", "narrow")
+    text = header("refined", "small")
     begin = text.index("tanhlut_values[")
     place = text.index("0.", begin + len(text[begin:]) // 3)
     digit = place + 4
@@ -184,9 +184,9 @@ def test_nothing_is_linked_and_nothing_written(tmp_path: Path) -> None:
 def test_tables_go_where_the_macro_says(tmp_path: Path) -> None:
     flash = '-DTANHLUT_FLASH=__attribute__((section(".flash")))'
     shown = subprocess.check_output(
-        ["objdump", "-h", lone(tmp_path, header("bilinear", "narrow"), "-O2", flash)], text=True
+        ["objdump", "-h", lone(tmp_path, header("bilinear", "small"), "-O2", flash)], text=True
     )
-    table = table_named("narrow").packed
+    table = table_named("small").packed
     assert table is not None
     size = next(int(line.split()[2], 16) for line in shown.splitlines() if " .flash " in line)
     assert size >= table.nbytes - 4096
@@ -240,4 +240,4 @@ def test_a_table_that_kernels_cannot_read(tmp_path: Path) -> None:
 
 
 def test_a_table_without_a_certificate_says_so() -> None:
-    assert "nothing of this method" in header("bilinear", "narrow")
+    assert "nothing of this method" in header("bilinear", "small")

@@ -140,7 +140,7 @@ def test_constructor_says_what_is_wrong() -> None:
     "change",
     [
         lambda weights, biases: weights[2].__setitem__((0, 0), weights[2][0, 0] + 1e-3),
-        lambda weights, biases: biases[2].__setitem__(0, biases[2][0] - 1e-3),
+        pytest.param(lambda weights, biases: biases[2].__setitem__(0, biases[2][0] - 1e-3), marks=pytest.mark.slow),
     ],
     ids=["weight", "bias"],
 )

@@ -178,7 +178,11 @@ def test_the_first_ratio_of_ppo_is_one(kind: Kind, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize(
     ("kind", "deterministic"),
-    [(TanhNormal, "mode"), (TanhNormal, "mean"), (HeteroscedasticTanhNormal, "mode")],
+    [
+        (TanhNormal, "mode"),
+        pytest.param(TanhNormal, "mean", marks=pytest.mark.slow),
+        pytest.param(HeteroscedasticTanhNormal, "mode", marks=pytest.mark.slow),
+    ],
 )
 def test_a_short_ppo_run_and_its_exports(kind: Kind, deterministic: str, tmp_path: Path) -> None:
     training = runner(kind, deterministic=deterministic)

@@ -227,7 +227,7 @@ def test_the_first_ratio_of_ppo_is_one(loc: float, log_std: float) -> None:
         assert (model.rollout_buffer.actions == 1).any()
 
 
-@pytest.mark.parametrize("dynamo", [True, False])
+@pytest.mark.parametrize("dynamo", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_their_onnx_recipe(dynamo: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Their Normal checks its arguments, which torch.export cannot trace: off, as the page says."""
     monkeypatch.setattr(torch.distributions.Distribution, "_validate_args", False)

@@ -282,7 +282,7 @@ def test_the_entropy_bonus_of_ppo_and_its_switch() -> None:
 
 
 @pytest.mark.filterwarnings("ignore")  # TorchRL's and torch's own
-@pytest.mark.parametrize("switch", ["exact", "sampled"])
+@pytest.mark.parametrize("switch", ["exact", pytest.param("sampled", marks=pytest.mark.slow)])
 def test_compiled(switch: Any) -> None:
     def act(loc: torch.Tensor, scale: torch.Tensor) -> tuple[torch.Tensor, ...]:
         distribution = TanhNormal(loc, scale, low=-2.0, high=3.0, entropy=switch)
@@ -432,7 +432,10 @@ def test_cuda_graph(deterministic: Any) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"low": torch.tensor([-1.0, -2.0, -3.0]), "high": torch.ones(3), "tanh_loc": True, "deterministic": "mean"}],
+    [
+        pytest.param({}, marks=pytest.mark.slow),
+        {"low": torch.tensor([-1.0, -2.0, -3.0]), "high": torch.ones(3), "tanh_loc": True, "deterministic": "mean"},
+    ],
 )
 def test_an_actor_goes_whole(options: dict[str, Any]) -> None:
     """Normalisation, network, mode or mean and bounds in one graph, which needs neither torch nor TorchRL."""

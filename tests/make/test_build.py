@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tablegen.__main__ import main
 from tablegen.claims import certified
 from tablegen.make import layout
 from tablegen.make.build import build, largest_error
+from tablegen.verify import witness
 from tanhlut import ModeTable, mode
 from tanhlut.file.axes import Bounds, delta_nodes
 
@@ -97,6 +99,13 @@ def test_a_moved_node_is_found() -> None:
     assert largest_error(moved, 3, "tests").error > 1.5 * found.error
 
 
+@pytest.fixture
+def short_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the largest error seen, of which these tests say little."""
+    monkeypatch.setattr(witness, "search", partial(witness.search, size=4000))
+
+
+@pytest.mark.usefixtures("short_search")
 def test_command_line_build_info_and_summary(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "table.h5"
     assert main(["build", "-o", str(out), *QUICK, "--loc-max", "2"]) == 0
@@ -147,7 +156,9 @@ def test_bad_targets_fail_before_the_work(tmp_path: Path, capsys: pytest.Capture
     assert "cannot be read" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "signal_number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL]
+)
 def test_an_interrupted_build_leaves_the_old_file(signal_number: int, tmp_path: Path) -> None:
     out = tmp_path / "table.h5"
     out.write_bytes(b"the old file")
@@ -174,6 +185,7 @@ def test_reference_rows_with_a_rebuilt_table(narrow: ModeTable) -> None:
         assert error.max() <= (2.4e-7 if dtype == np.float32 else 1e-14)
 
 
+@pytest.mark.usefixtures("short_search")
 def test_verify_on_the_command_line(coarse_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit status 0 for a proven claim, 1 with one line for a broken one, 2 for no table."""
     assert main(["verify", str(coarse_file)]) == 0  # its tolerance is proven

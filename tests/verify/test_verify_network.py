@@ -9,6 +9,7 @@ import mpmath
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 import points
 from tablegen.__main__ import main
@@ -36,7 +37,7 @@ def found(request: pytest.FixtureRequest) -> proof.NetworkVerification:
     """The proof; in the fast suite that of some groups of cells, the others' bounds being 0."""
     settle, groups = proof._settle, itertools.count()
 
-    def settle_some(first: Squares, noise: proof.Array, *rest: Any) -> proof.Settled:
+    def settle_some(first: Squares, noise: NDArray[np.float64], *rest: Any) -> proof.Settled:
         if next(groups) in request.param:
             return settle(first, noise, *rest)
         none = np.zeros(0)
