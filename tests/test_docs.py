@@ -24,6 +24,8 @@ DOCS = Path(__file__).parent.parent / "docs"
         ("deploy", ["onnxruntime", "onnxscript"], 1),
         ("jax", ["jax"], 3),
         ("jax_libraries", ["brax", "distrax", "sbx"], 3),
+        ("torch_libraries", ["lerobot", "ray.rllib", "tianshou"], 3),
+        ("cleanrl", [], 1),
     ],
 )
 def test_a_page(page: str, needs: list[str], prints: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,6 +56,8 @@ LIBRARIES = {  # module: what it needs, its extra
     "integrations.brax": ("brax", "brax"),
     "integrations.distrax": ("distrax", "distrax"),
     "integrations.sbx": ("sbx", "sbx"),
+    "integrations.rllib": ("ray", "rllib"),
+    "integrations.tianshou": ("tianshou", "tianshou"),
 }
 
 

@@ -14,11 +14,11 @@ def action(
     deterministic: Deterministic,
     loc: Tensor,
     scale: Tensor,
-    low: float = -1.0,
-    high: float = 1.0,
+    low: Tensor | float = -1.0,
+    high: Tensor | float = 1.0,
     method: Method = "refined",
 ) -> Tensor:
-    """The action of that name on [low, high], of tensors of one shape; differentiable.
+    """The action of that name on [low, high], of tensors of one shape; differentiable. A tensor as bound broadcasts.
 
     The mean and tanh(loc) are continuous in loc; the mode jumps at loc = 0 where scale > 1/√2.
     """
