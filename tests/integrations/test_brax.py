@@ -1,6 +1,10 @@
 """The Brax integration against Brax itself: needs brax, which CI does not install."""
 
+import json
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -101,6 +105,21 @@ def test_the_entropy_in_ppos_loss_is_exact() -> None:
     _, told = losses.compute_ppo_loss(params, None, data, SEED, networks, entropy_cost=1.0)
     exact = tanhlut.entropy(*normal(logits)).sum(-1).mean()
     assert abs(float(told["entropy_loss"]) + exact) <= 1e-5
+
+
+@pytest.mark.slow
+def test_the_study_keeps_its_runs(tmp_path: Path) -> None:
+    """scripts/brax_ppo, a thousandth of it; the second time nothing is run."""
+    script, kept = Path(__file__).parents[2] / "scripts" / "brax_ppo", tmp_path / "kept.json"
+    command = [sys.executable, str(script), "--seeds", "0", "--steps", "600", "--output", str(kept)]
+    first = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600).stdout
+    runs = json.loads(kept.read_text())["runs"]
+    assert [run["entropy"] for run in runs] == ["sampled", "exact"]
+    assert all(-2_000 < value < 0 for run in runs for value in run["returns"].values())
+    again = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600).stdout
+    assert "seed 0:" in first
+    assert "seed 0:" not in again
+    assert json.loads(kept.read_text())["runs"] == runs
 
 
 def test_errors_say_what_is_allowed() -> None:
