@@ -34,7 +34,7 @@ def integrated_variance(m, scale, narrow, wide):
 def integrated_log_cosh(m, scale, narrow, wide):
     """E log cosh X ≥ 0."""
     z, weight = narrow
-    near = total(weight * log_cosh(m + at_most(scale, RULES_MEET) * z))
+    near = total(weight * log_cosh(m + narrowed(scale) * z))
     x, toward, away = densities(m, scale, wide)
     mu, sigma = alone(m), alone(at_least(scale, RULES_MEET))
     u = mu / (ROOT_2 * sigma)
@@ -66,13 +66,19 @@ def is_narrow(scale):
 
 
 @element
+def narrowed(scale):
+    """At most RULES_MEET, by a selection: there a minimum's derivative is 0, ½ or 1, by library and version."""
+    return select(scale <= RULES_MEET, scale, RULES_MEET)
+
+
+@element
 def offsets(m, scale, narrow):
     """tanh(m + d) − tanh m = sinh d/(cosh m·cosh(m + d)) at the nodes d, and the nodes' weights.
 
     In exponentials of −2m, m ≥ 0, so that nothing overflows and small d and large m keep their digits.
     """
     z, weight = narrow
-    d = at_most(scale, RULES_MEET) * z
+    d = narrowed(scale) * z
     e = exp(-TWO * m)
     return TWO * e * -expm1(-TWO * d) / ((ONE + e) * (ONE + exp(-TWO * (m + d)))), weight
 
