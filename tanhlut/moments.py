@@ -190,12 +190,12 @@ def _quick(
 def _joint(
     loc: Any, scale: Any, low: Any, high: Any, method: str, table: ModeTable | None, backend: str
 ) -> Description | None:
-    """All four by one kernel, where there is one: float32 on the CPU."""
+    """All four by the kernels of the CPU, with the questions asked once."""
     if type(loc) is not Tensor or type(scale) is not Tensor or method != "surrogate":
         return None
-    if loc.dtype != torch.float32 or not loc.is_cpu or not _plain(loc, scale, low, high, backend):
+    if not loc.is_cpu or not _plain(loc, scale, low, high, backend):
         return None
-    return Description(*functions.joint_on_cpu(loc, scale, low, high, table).unbind())
+    return Description(*functions.all_on_cpu(loc, scale, low, high, table))
 
 
 def _plain(loc: Tensor, scale: Tensor, low: Any, high: Any, backend: str) -> bool:

@@ -101,7 +101,7 @@ def test_one_call_for_all() -> None:
 
 @pytest.mark.parametrize("shape", [(), (1,), (0, 3), (257,), (7, 5, 3), (40_000,)])
 def test_one_call_gives_the_bits_of_each(shape: tuple[int, ...]) -> None:
-    """On the CPU one kernel answers for three: both sides of a strip's end, of threads, and odd numbers."""
+    """By a road of its own on the CPU: both sides of a strip's end, of threads, and odd numbers."""
     loc, scale = (part[: math.prod(shape)].reshape(shape).clone() for part in drawn(17, 40_000))
     odd = torch.tensor([math.nan, math.inf, -math.inf, 0.0, -0.0, 1e-45, 3e38, -1e30])
     if loc.numel() > 200:

@@ -17,10 +17,6 @@ value: Any = None
 patch: Any = None
 real: Any = None
 kernels: Any = None
-mean: Any = None
-entropy: Any = None
-stddev_place: Any = None
-stddev_of: Any = None
 partials: Any = None
 
 
@@ -37,15 +33,6 @@ def compiled(name: str, double: bool) -> Any:
         alone = {"function": getattr(text, name)}
         loop = instantiate(own.name, given | alone, "cpu_loop", folder=Path(__file__).parent).loop
     return _built(own, loop)
-
-
-@cache
-def joint() -> Any:
-    """`cpu_joint_loop`, in float32."""
-    own = Kernels("joint32")
-    parts = {name: getattr(SINGLE, name) for name in ("mean", "entropy", "stddev_place", "patch", "stddev_of")}
-    given = {"kernels": own, "real": float32}
-    return _built(own, instantiate(own.name, given | parts, "cpu_joint_loop", folder=Path(__file__).parent).loop)
 
 
 @cache

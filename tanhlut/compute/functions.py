@@ -88,13 +88,17 @@ def on_cpu(
     launch.shared(kernel(name, double), loc, scale, out, low, high, address)
 
 
-def joint_on_cpu(loc: Tensor, scale: Tensor, low: float, high: float, table: ModeTable | None) -> Tensor:
-    """Mean, variance, standard deviation and entropy, along a first axis, of float32 tensors as `on_cpu` wants them."""
-    from tanhlut.compute import cpu_functions
+def all_on_cpu(loc: Tensor, scale: Tensor, low: float, high: float, table: ModeTable | None) -> tuple[Tensor, ...]:
+    """Mean, variance, standard deviation and entropy of tensors as `on_cpu` wants them, in one piece of memory.
 
-    out = torch.empty((4, *loc.shape), dtype=loc.dtype)
-    launch.shared(cpu_functions.joint(), loc, scale, out, low, high, moments_of(table).address, loc.numel())
-    return out
+    A kernel for all at once shares their chart: it is a twelfth faster in bulk, and takes ten seconds to compile.
+    """
+    found = torch.empty((4, *loc.shape), dtype=loc.dtype).unbind()
+    mean, variance, root, entropy = found
+    for name, out in (("mean", mean), ("stddev", root), ("entropy", entropy)):
+        on_cpu(name, loc, scale, out, low, high, table)
+    torch.mul(root, root, out=variance)
+    return found
 
 
 @cache
