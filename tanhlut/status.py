@@ -47,8 +47,8 @@ def warmup(device: torch.device | str | int | None = None) -> dict[str, float]:
 
     Call it before a control loop starts, and before a CUDA graph is captured: while one is, nothing can be compiled.
     The first call on a machine takes the longest; what Triton and numba compiled is kept on disk. The kernels of mean,
-    variance, stddev and entropy are made ready on the GPU; on the CPU each compiles when it is first called, as does that
-    of many modes' derivatives.
+    variance, stddev and entropy are made ready on the GPU; on the CPU each compiles when it is first called, and so
+    does that of many modes' derivatives.
 
     Args:
         device: the CUDA device to make ready, by default the current one (`torch.cuda.current_device`). A process that
