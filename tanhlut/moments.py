@@ -134,7 +134,7 @@ def describe(
     The variance is the standard deviation's square, to a rounding that of `variance`, and costs nothing of its own.
     """
     check_table(table)
-    if (found := _joint(loc, scale, low, high, method, table, backend)) is not None:
+    if (found := _all_by_kernels(loc, scale, low, high, method, table, backend)) is not None:
         return found
     first, root, last = (
         _answer(name, loc, scale, low, high, method, table, backend, None) for name in ("mean", "stddev", "entropy")
@@ -187,7 +187,7 @@ def _quick(
     return cast(Tensor, out)
 
 
-def _joint(
+def _all_by_kernels(
     loc: Any, scale: Any, low: Any, high: Any, method: str, table: ModeTable | None, backend: str
 ) -> Description | None:
     """All four by the kernels of the CPU, with the questions asked once."""

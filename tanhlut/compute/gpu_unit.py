@@ -1,8 +1,8 @@
 """What NVIDIA's GPUs do in one instruction and IEEE 754 does not say, and the text made with it: `APPROXIMATE`.
 
-Errors as NVIDIA's description of PTX gives them: 1/x within 1 ulp, 2^x within 2 ulp, 1/√x within 2^-22.4 and log₂ x
-within 2^-22, absolute, or relative beyond [1/2, 2]; subnormals are flushed to zero. Minimum and maximum keep or drop a
-NaN in one instruction too.
+Errors that are assumed, NVIDIA's description of PTX not being at hand to check them: 1/x within 1 ulp, 2^x within 2
+ulp, 1/√x within 2^-22.4 and log₂ x within 2^-22, absolute, or relative beyond [1/2, 2]. Subnormals are flushed to zero.
+Minimum and maximum keep or drop a NaN in one instruction too.
 """
 
 import triton

@@ -163,7 +163,7 @@ def _recorded(loc: Any, scale: Any, low: Any, high: Any, method: Method, table: 
     """In a graph of torch.compile's: the operator, for tensors of one shape that want nothing else.
 
     A graph asks at each call whether the functions and numbers that made it are still the same, so there are few here:
-    by the general road 100 µs of a lookup's 300 are such questions.
+    of a `ModeLookup` 47, by the general road 174 (torch 2.13).
     """
     if (
         type(loc) is not Tensor
