@@ -36,17 +36,14 @@ def backends() -> dict[str, Backend]:
     if found["gpu"].available:
         failures = [why for why in available.gpu_tried.values() if why is not None]
         found["gpu"] = Backend(True, "; but ".join([found["gpu"].reason, *failures]))
-    uncached = available.cpu_uncached()
-    if uncached is not None:
-        found["cpu"] = Backend(True, f"{_SERVES['cpu'][1]}; compiled anew by every process ({uncached})")
     return found
 
 
 def warmup(device: torch.device | str | int | None = None) -> dict[str, float]:
-    """Compile, or load what was compiled before, and read the default table: no later lookup has to.
+    """Compile, and read the default table: no later lookup has to.
 
     Call it before a control loop starts, and before a CUDA graph is captured: while one is, nothing can be compiled.
-    The first call on a machine takes the longest; what Triton and numba compiled is kept on disk. The kernels of mean,
+    The first call on a machine with a GPU takes the longest: what Triton compiled is kept on disk. The kernels of mean,
     variance, stddev and entropy are made ready on the GPU; on the CPU each compiles when it is first called, and so
     does that of many modes' derivatives.
 

@@ -2,7 +2,7 @@
 
 What is kept for later calls must not bear the marks of the call that made it: a fake tensor, one of a transform's, one
 of inference mode. So all that is kept is made by `apart`. And nothing large is imported while torch is tracing: export
-has Python's own `max` and `min` replaced meanwhile, which numba does not survive.
+has Python's own `max` and `min` replaced meanwhile, which compilers do not survive.
 """
 
 import sys

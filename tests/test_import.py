@@ -8,7 +8,7 @@ import pytest
 import tanhlut
 from torch_versions import COMPILES
 
-HEAVY = "{'torch', 'numpy', 'h5py', 'tqdm', 'numba', 'triton', 'tablegen'}"
+HEAVY = "{'torch', 'numpy', 'h5py', 'tqdm', 'llvmlite', 'triton', 'tablegen'}"
 
 
 def run(code: str) -> str:

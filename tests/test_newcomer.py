@@ -105,7 +105,7 @@ def answers(house: Path) -> dict[str, NDArray[np.float32]]:
     return run(house, "text", "eager", "compile", "cpu")
 
 
-def test_text_torch_and_numba_run_it(answers: dict[str, NDArray[np.float32]]) -> None:
+def test_text_torch_and_llvm_run_it(answers: dict[str, NDArray[np.float32]]) -> None:
     for name, found in answers.items():
         check(name, found)
     assert np.array_equal(bits(answers["cpu"]), bits(answers["text"]))

@@ -6,14 +6,13 @@ import platform
 import re
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numba
+import llvmlite
 import numpy as np
 import torch
 
@@ -39,7 +38,7 @@ def describe() -> dict[str, Any]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,
-        "numba": numba.__version__,
+        "llvmlite": llvmlite.__version__,
     }
 
 
@@ -87,25 +86,20 @@ _START = """
 import time; t0 = time.perf_counter()
 import torch; t1 = time.perf_counter()
 import tanhlut; t2 = time.perf_counter()
-tanhlut.mode(0.2, 1.0, backend="eager"); t3 = time.perf_counter()
-tanhlut.warmup(); t4 = time.perf_counter()
-tanhlut.mode(0.2, 1.0); t5 = time.perf_counter()
-print(t1 - t0, t2 - t1, t3 - t2, t4 - t3, t5 - t4)
+x = torch.ones(1); tanhlut.mode(x, x, backend="cpu"); t3 = time.perf_counter()
+tanhlut.mean(x, x); t4 = time.perf_counter()
+tanhlut.warmup(); t5 = time.perf_counter()
+tanhlut.mode(0.2, 1.0); t6 = time.perf_counter()
+print(t1 - t0, t2 - t1, t3 - t2, t4 - t3, t5 - t4, t6 - t5)
 """
 
 
-def cold_start() -> dict[str, dict[str, float]]:
-    """Seconds of a fresh process, with nothing compiled before and with numba's cache filled."""
-    names = ("import torch", "import tanhlut", "first lookup, eager", "warmup()", "next lookup")
-    found = {}
-    with tempfile.TemporaryDirectory() as folder:
-        environment = {**os.environ, "NUMBA_CACHE_DIR": folder, "PYTHONPATH": str(ROOT)}
-        for state in ("nothing compiled", "compiled before"):
-            run = subprocess.run(
-                [sys.executable, "-c", _START], env=environment, capture_output=True, text=True, check=True
-            )
-            found[state] = dict(zip(names, map(float, run.stdout.split()), strict=True))
-    return found
+def cold_start() -> dict[str, float]:
+    """Seconds of a fresh process."""
+    names = ("import torch", "import tanhlut", "first lookup", "first mean", "warmup()", "next lookup")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    run = subprocess.run([sys.executable, "-c", _START], env=environment, capture_output=True, text=True, check=True)
+    return dict(zip(names, map(float, run.stdout.split()), strict=True))
 
 
 def _git(*arguments: str) -> str:

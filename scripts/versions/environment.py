@@ -10,7 +10,7 @@ from versions.cuda_stubs import add_stubs
 
 # What torch imports; its own list adds NVIDIA's libraries and Triton, gigabytes that no CPU needs.
 _TORCH_NEEDS = ["filelock", "fsspec", "jinja2", "networkx", "setuptools", "sympy", "typing-extensions"]
-_SETTINGS = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
+_SETTINGS = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_NUM_THREADS": "1"}
 
 
 def interpreter(version: str) -> Path | None:
@@ -38,10 +38,10 @@ def make(folder: Path, python: Path, pins: list[str]) -> None:
 
 def run_tests(folder: Path, root: Path, tests: list[str]) -> bool:
     """Whether all pass; they print what they like."""
-    # Kernels are compiled by another numba than the checkout's: their cache is the environment's.
-    places = {"PYTHONPATH": str(root), "NUMBA_CACHE_DIR": str(folder / "kernels")}
     command = [_python(folder), "-m", "pytest", "-p", "no:cacheprovider", *tests]
-    return subprocess.run(command, cwd=root, env=os.environ | _SETTINGS | places, check=False).returncode == 0
+    environment = os.environ | _SETTINGS | {"PYTHONPATH": str(root)}
+    environment.pop("TQDM_DISABLE", None)  # tests look at the progress bar
+    return subprocess.run(command, cwd=root, env=environment, check=False).returncode == 0
 
 
 def installed(folder: Path, names: list[str]) -> list[str]:

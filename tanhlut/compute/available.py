@@ -2,7 +2,7 @@
 
 import os
 from functools import cache
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import torch
 
@@ -12,7 +12,7 @@ BACKENDS = ("auto", *NAMES)
 
 
 def cpu_kernels() -> Any:
-    """The module of kernels, or None. The first call compiles them, or loads what was compiled before."""
+    """The module of kernels, or None. The first call compiles one, to see."""
     return _load_cpu()[0]
 
 
@@ -22,12 +22,6 @@ def cpu_missing() -> str | None:
 
 
 cpu_missing._dynamo_marked_constant = True  # type: ignore[attr-defined]  # see `general`
-
-
-def cpu_uncached() -> str | None:
-    """Why every process has to compile the cpu backend anew, or None."""
-    kernels = cpu_kernels()
-    return None if kernels is None else cast("str | None", kernels.kernels.uncached)
 
 
 @cache
@@ -65,9 +59,10 @@ gpu_failure._dynamo_marked_constant = True  # type: ignore[attr-defined]  # see 
 def _load_cpu() -> tuple[Any, str | None]:
     try:
         from tanhlut.compute import cpu
+
+        cpu.tried()
     except ImportError as error:
-        return None, f"numba cannot be imported ({error}): install tanhlut with its dependencies"
+        return None, f"llvmlite cannot be imported ({error}): install tanhlut with its dependencies"
     except Exception as error:
         return None, f"its kernels cannot be compiled ({type(error).__name__}: {' '.join(str(error).split())})"
-    cpu.kernels.warn()
     return cpu, None

@@ -1,7 +1,7 @@
 """Who computes: the one place that chooses a backend, by device, dtype, and whether torch is tracing.
 
     eager   torch operations, on any device: what torch.export and torch.compile record, but for
-    cpu     compiled by numba, for CPU tensors, NumPy arrays and Python floats; under torch.compile an operator
+    cpu     compiled by LLVM, for CPU tensors, NumPy arrays and Python floats; under torch.compile an operator
     gpu     compiled by Triton, for CUDA tensors up to float32
 
 "auto" takes the compiled backend of the device and falls back to eager where that cannot serve; a named backend raises

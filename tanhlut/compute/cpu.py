@@ -1,15 +1,7 @@
-"""The CPU kernels: the three methods, float32 and float64, into a caller's buffer, by numba.
+"""The CPU kernels: the three methods, float32 and float64, into a caller's buffer, by LLVM.
 
-An array is worked off in strips of STRIP elements that stay in the first-level cache, each in passes of one loop that
-LLVM vectorises. What limits a vector of moderate width is how long a chain of operations is, and how few of them fit
-into the registers that wait for it: the same operations in two loops take half as long as in one, until it is their
-number that counts (measured, AVX2, float32 "exact", of a torch.tanh: in two passes 0.99, in four 0.79). For the same
-reason each method is a function of its own: in a common one the numbers that a loop needs do not stay in registers.
-
-There is no branch on data, so the time does not depend on it (`scripts/instructions` counts). In vectors a select is an
-instruction; for a lone element LLVM may make it a branch, so what is left of a strip is filled up to LANES elements and
-takes the vector road too. Every operation is rounded as IEEE 754 says (no fast-math; fma where it is written), so a
-value is the same bits alone, in a vector, in any strip and on any thread.
+`strips` says how a kernel goes through memory, and why in passes. Each method is a function of its own, compiled when
+it is first asked for: in a common one the numbers that a loop needs do not stay in registers.
 
 float64 is float32 and one more step with float64's coefficients: the rounding of what it begins with is far below that
 step's reach; so `bilinear` of float64 has float32's rounding.
@@ -21,214 +13,182 @@ one element is in `formula/element.py` and `bits.py`.
 from functools import cache
 from typing import Any, NamedTuple
 
-import numpy as np
-from numba import float32, float64, int32, int64
-
-from tanhlut.compute.compiled import Kernels, addresses, entries
-from tanhlut.compute.cpu_ops import DOUBLE, SINGLE, inline
-from tanhlut.compute.intrinsics import (
-    address,
-    call,
-    first_of,
-    fma,
-    load_constant,
-    load_pair,
-    scratch,
-    second_of,
-    select,
-    store,
-)
+from tanhlut.compute import calls, machine
+from tanhlut.compute.cpu_ops import SINGLE, TEXTS, absolute, fma
+from tanhlut.compute.memory import Array, Record
+from tanhlut.compute.strips import LANES, Strips
 from tanhlut.compute.threads import THRESHOLD
+from tanhlut.compute.vectors import (
+    FLOAT32,
+    FLOAT64,
+    INT32,
+    INT64,
+    Vector,
+    as_int32,
+    as_real,
+    constant,
+    halves,
+    select,
+    spread,
+    together,
+)
 from tanhlut.formula import layout
 from tanhlut.methods import COMPILED
 
 BILINEAR, REFINED, EXACT = (COMPILED.index(method) for method in ("bilinear", "refined", "exact"))
-STRIP, LANES = 256, 16
-
-kernels = Kernels()
-
-
-@inline
-def _single(numbers):
-    m, s, delta = numbers
-    return float32(m), float32(s), float32(delta)
-
-
-@inline
-def _interpolate(values, corner, row, u, v):
-    """The corners of a cell by two loads of two each."""
-    lower, upper = load_pair(values, corner), load_pair(values, np.int32(corner + row))
-    return SINGLE.corners(first_of(lower), second_of(lower), first_of(upper), second_of(upper), u, v)
-
-
-@inline
-def _from_table(m, delta, y, u, v, key, other, lanes, table):
-    """Between the corners of each one's cell; the key of its word of the index is read from memory, not from a vector
-    whose lanes would have to be taken apart."""
-    loc_index = load_constant(table, layout.LOC_INDEX, int64)
-    delta_index = load_constant(table, layout.DELTA_INDEX, int64)
-    values, row = load_constant(table, layout.VALUES, int64), np.int32(load_constant(table, layout.COLUMNS, int64))
-    first_loc = float32(load_constant(table, layout.FIRST_LOC, float64))
-    last_loc = float32(load_constant(table, layout.LAST_LOC, float64))
-    first_delta = float32(load_constant(table, layout.FIRST_DELTA, float64))
-    last_delta = float32(load_constant(table, layout.LAST_DELTA, float64))
-    for i in range(lanes):
-        key[i], other[i] = SINGLE.cell_keys(m[i], delta[i], last_loc, first_delta, last_delta)
-    for i in range(lanes):
-        words = load_constant(loc_index, key[i], int32), load_constant(delta_index, other[i], int32)
-        line, column, u[i], v[i] = SINGLE.cell_of(
-            m[i], delta[i], first_loc, last_loc, first_delta, last_delta, words[0], words[1]
-        )
-        key[i] = line * row + column
-    for i in range(lanes):
-        y[i] = _interpolate(values, key[i], row, u[i], v[i])
-
-
-def _kernel(text, real, method, bounded):
-    """The kernel of a precision, with its `text`, and of a method, for tables of narrower bounds or for all others."""
-    size = real.bitwidth // 8
-    one, wide = text.ONE, real is float64
-    tabled, stepping = method != EXACT, method != BILINEAR or bounded
-    closed = method == EXACT or bounded
-
-    def run(loc, scale, out, begin, end, low, high, table):
-        """Elements begin … end − 1 of the arrays of `real` at the addresses loc, scale, out; `table`: a record."""
-        loc_max = real(load_constant(table, layout.LOC_MAX, float64))
-        scale_min = real(load_constant(table, layout.SCALE_MIN, float64))
-        scale_max = real(load_constant(table, layout.SCALE_MAX, float64))
-        low, high = real(low), real(high)
-        half, middle = text.image(low, high)
-        m, s, delta = scratch(STRIP, float32), scratch(STRIP, float32), scratch(STRIP, float32)
-        x, y, t, h = scratch(STRIP, float32), scratch(STRIP, float32), scratch(STRIP, float32), scratch(STRIP, float32)
-        key, other = scratch(STRIP, int32), scratch(STRIP, int32)
-        wide_t, wide_h = scratch(STRIP, real), scratch(STRIP, real)
-        few_loc, few_scale, few_out = scratch(LANES, real), scratch(LANES, real), scratch(LANES, real)
-        first = begin
-        while first < end:
-            n = min(STRIP, end - first)
-            if n >= LANES:
-                n -= n % LANES
-                a, b, c = loc + first * size, scale + first * size, out + first * size
-            else:
-                for i in range(LANES):
-                    few_loc[i] = few_scale[i] = one
-                for i in range(n):
-                    few_loc[i] = load_constant(loc, first + i, real)
-                    few_scale[i] = load_constant(scale, first + i, real)
-                a, b, c = address(few_loc), address(few_scale), address(few_out)
-            lanes = max(n, LANES)
-            for i in range(lanes):
-                mu, sigma = load_constant(a, i, real), load_constant(b, i, real)
-                m[i], s[i], delta[i] = _single(SINGLE.fold(mu, sigma))
-            if tabled:
-                _from_table(m, delta, y, t, h, key, other, lanes, table)
-            if closed:
-                for i in range(lanes):
-                    x[i] = fma(s[i], SINGLE.closed_form(m[i], delta[i]), m[i])
-                for i in range(lanes):
-                    x[i] = SINGLE.rough_step(x[i], m[i], s[i], delta[i])
-            if bounded:
-                for i in range(lanes):
-                    mu, sigma = load_constant(a, i, real), load_constant(b, i, real)
-                    inside = (abs(mu) <= loc_max) & (sigma >= scale_min) & (sigma <= scale_max)
-                    x[i] = select(inside, fma(s[i], y[i], m[i]), x[i])
-                    key[i] = inside & (method == BILINEAR)
-            elif tabled and stepping:
-                for i in range(lanes):
-                    x[i] = fma(s[i], y[i], m[i])
-            if stepping:
-                for i in range(lanes):
-                    t[i], h[i] = SINGLE.residual(x[i], m[i], delta[i])
-                for i in range(lanes):
-                    stepped = SINGLE.corrected(t[i], h[i], s[i], delta[i])
-                    y[i] = select(key[i] != 0, y[i], stepped) if bounded else stepped
-            if wide and stepping:
-                for i in range(lanes):
-                    mu, sigma = load_constant(a, i, real), load_constant(b, i, real)
-                    wide_m, wide_s, wide_delta = text.fold(mu, sigma)
-                    wide_t[i], wide_h[i] = text.residual(fma(wide_s, real(y[i]), wide_m), wide_m, wide_delta)
-                for i in range(lanes):
-                    mu, sigma = load_constant(a, i, real), load_constant(b, i, real)
-                    _, wide_s, wide_delta = text.fold(mu, sigma)
-                    stepped = text.corrected(wide_t[i], wide_h[i], wide_s, wide_delta)
-                    value = select(key[i] != 0, real(y[i]), stepped) if bounded else stepped
-                    store(c, i, text.finish(value, mu, half, middle, low, high))
-            else:
-                for i in range(lanes):
-                    mu = load_constant(a, i, real)
-                    store(c, i, text.finish(real(y[i]), mu, half, middle, low, high))
-            if n < LANES:
-                for i in range(n):
-                    store(out, first + i, few_out[i])
-            first += n
-
-    return run
-
-
-_ADDRESSES = "void(int64, int64, int64, int64, int64, float64, float64, int64)"
-_ARRAYS = "boolean(int64, {0}, {0}, {0}, float64, float64, int64)"
+REST = "ddq"  # low, high, the table's record
 
 
 class Kernel(NamedTuple):
-    """A compiled kernel: out[i] = mode for begin ≤ i < end, of arrays at addresses, `out` apart from the others."""
+    """A compiled kernel, out[i] = mode for begin ≤ i < end of arrays at addresses, `out` apart from the others, as
+    Python calls it."""
 
-    call: Any  # (loc, scale, out, begin, end, low, high, table), without numba's check of the arguments
-    address: int  # where the machine's code is, for `number` and `arrays`
+    call: Any  # (loc, scale, out, begin, end, low, high, table)
+    arrays: Any  # (loc, scale, out, low, high, table), of NumPy: whether it served
+    floats: Any  # (loc, scale, low, high, table), of float64 alone
 
 
 @cache
 def kernel(real: str, method: int, bounded: bool) -> Kernel:
     """The kernel of "float32" or "float64", a method's number, and tables of narrower bounds or all others."""
-    kernels = Kernels(f"{real} {COMPILED[method]} {bounded}")
-    text, kind = {"float32": (SINGLE, float32), "float64": (DOUBLE, float64)}[real]
-    run = kernels.compiled(_ADDRESSES)(_kernel(text, kind, method, bounded))
-    kernels.build()
-    return Kernel(*entries(run), *addresses(run))
+    strips = written(real, method, bounded)
+    names = [calls.on_addresses(strips.function, 5, REST), calls.on_arrays(strips.function, strips.kind, THRESHOLD)]
+    if real == "float64":
+        names.append(calls.on_floats(strips.function))
+    addresses = machine.compiled(strips.module, *names)
+    found = [calls.builtin(name, address) for name, address in zip(names, addresses, strict=True)]
+    return Kernel(*found, *[None] * (3 - len(found)))
 
 
-@inline
-def _contiguous(array, out):
-    return array.size == out.size and (array.strides[0] == array.itemsize or array.size == 1)
+def written(real: str, method: int, bounded: bool) -> Strips:
+    """The same in LLVM's language."""
+    text, kind = TEXTS[real]
+    tabled, stepping = method != EXACT, method != BILINEAR or bounded
+    strips = Strips(kind, 2, 1, REST)
+    record = Record(strips.builder, strips.rest[2])
+    low, high = (strips.everywhere(bound) for bound in strips.rest[:2])
+    half, middle = text.image(low, high)
+    table = _Table(strips, record) if tabled else None
+    bounds = (layout.LOC_MAX, layout.SCALE_MIN, layout.SCALE_MAX)
+    limits = [strips.everywhere(record.real(field)) for field in bounds]
+    m, s, delta, x, y, t, h = strips.rooms(*[FLOAT32] * 7)
+    key, other, kept = strips.rooms(INT32, INT32, INT32)
+    wide_t, wide_h = strips.rooms(FLOAT64, FLOAT64)
+
+    with strips.arrays() as (loc, scale, out):
+        with strips.each() as i:
+            m[i], s[i], delta[i] = _single(SINGLE.fold(loc[i], scale[i]))
+            if table is not None:
+                key[i], other[i] = table.keys(m[i], delta[i])
+        if table is not None:
+            with strips.each() as i:
+                row, column, t[i], h[i] = table.cell(m[i], delta[i], key, other, i)
+                key[i] = row * table.row + column
+            with strips.each() as i:
+                y[i] = table.between(key, i, t[i], h[i])
+        if not tabled or bounded:
+            with strips.each() as i:
+                x[i] = fma(s[i], SINGLE.closed_form(m[i], delta[i]), m[i])
+            with strips.each() as i:
+                x[i] = SINGLE.rough_step(x[i], m[i], s[i], delta[i])
+        if bounded:
+            with strips.each() as i:
+                mu, sigma = loc[i], scale[i]
+                inside = (absolute(mu) <= limits[0]) & (sigma >= limits[1]) & (sigma <= limits[2])
+                x[i] = select(inside, fma(s[i], y[i], m[i]), x[i], FLOAT32)
+                kept[i] = as_int32(inside)
+        elif tabled and stepping:
+            with strips.each() as i:
+                x[i] = fma(s[i], y[i], m[i])
+
+        def chosen(i: Any, stepped: Vector) -> Vector:
+            """Inside narrower bounds "bilinear" takes no step."""
+            if not bounded or method != BILINEAR:
+                return stepped
+            return select(kept[i] != 0, as_real(y[i], stepped.kind), stepped, stepped.kind)
+
+        if stepping:
+            with strips.each() as i:
+                t[i], h[i] = SINGLE.residual(x[i], m[i], delta[i])
+            with strips.each() as i:
+                y[i] = chosen(i, SINGLE.corrected(t[i], h[i], s[i], delta[i]))
+        if stepping and kind is FLOAT64:
+            with strips.each() as i:
+                wide_m, wide_s, wide_delta = text.fold(loc[i], scale[i])
+                start = fma(wide_s, as_real(y[i], FLOAT64), wide_m)
+                wide_t[i], wide_h[i] = text.residual(start, wide_m, wide_delta)
+            with strips.each() as i:
+                _, wide_s, wide_delta = text.fold(loc[i], scale[i])
+                value = chosen(i, text.corrected(wide_t[i], wide_h[i], wide_s, wide_delta))
+                out[i] = text.finish(value, loc[i], half, middle, low, high)
+        else:
+            with strips.each() as i:
+                out[i] = text.finish(as_real(y[i], kind), loc[i], half, middle, low, high)
+    return strips
 
 
-@inline
-def _serves(loc, scale, out):
-    """Whether the arrays are what the kernel reads: one size, contiguous, `out` apart, short enough for one thread."""
-    size = out.size * out.itemsize
-    a, b, c = int64(loc.ctypes.data), int64(scale.ctypes.data), int64(out.ctypes.data)
-    apart = abs(c - a) >= size and abs(c - b) >= size
-    aligned = (a | b | c) % out.itemsize == 0
-    contiguous = _contiguous(loc, out) and _contiguous(scale, out) and _contiguous(out, out)
-    return apart and aligned and contiguous and out.size < THRESHOLD
+class _Table:
+    """A table's record (`layout`), and what is done with it.
+
+    Attributes:
+        row: the length of a row, in every lane.
+    """
+
+    def __init__(self, strips: Strips, record: Record) -> None:
+        self._builder: Any = strips.builder
+        fields = (layout.LOC_INDEX, layout.DELTA_INDEX, layout.VALUES, layout.COLUMNS)
+        loc_index, delta_index, values, self._columns = (record.whole(field) for field in fields)
+        self._indexes = [Array(self._builder, index, INT32, LANES) for index in (loc_index, delta_index)]
+        self._values = Array(self._builder, values, FLOAT32, LANES)
+        ends = (layout.FIRST_LOC, layout.LAST_LOC, layout.FIRST_DELTA, layout.LAST_DELTA)
+        self._ends = [strips.everywhere(record.real(field), FLOAT32) for field in ends]
+        self.row = spread(self._builder, self._builder.trunc(self._columns, INT32), LANES)
+
+    def keys(self, m: Vector, delta: Vector) -> tuple[Vector, Vector]:
+        """Where the indexes have the words that `cell` wants."""
+        found: tuple[Vector, Vector] = SINGLE.cell_keys(m, delta, *self._ends[1:])
+        return found
+
+    def cell(self, m: Vector, delta: Vector, key: Array, other: Array, i: Any) -> tuple[Vector, ...]:
+        """(row, column, u, v) of the cells that (m, δ) at place i lie in."""
+        words = [
+            together([index.one(place) for place in self._places(keys, i)])
+            for index, keys in zip(self._indexes, (key, other), strict=True)
+        ]
+        found: tuple[Vector, ...] = SINGLE.cell_of(m, delta, *self._ends, *words)
+        return found
+
+    def between(self, key: Array, i: Any, u: Vector, v: Vector) -> Vector:
+        """Between the corners of each one's cell, by two loads of two each."""
+        places = self._places(key, i)
+        lower = together([self._pair(place) for place in places])
+        upper = together([self._pair(self._builder.add(place, self._columns)) for place in places])
+        found: Vector = SINGLE.corners(*halves(lower), *halves(upper), u, v)
+        return found
+
+    def _places(self, keys: Array, i: Any) -> list[Any]:
+        """Of so many lanes, read from memory: a vector's lanes would have to be taken apart."""
+        begins = [self._builder.add(i, constant(lane, INT64)) for lane in range(LANES)]
+        return [self._builder.zext(keys.one(begin).value, INT64) for begin in begins]
+
+    def _pair(self, place: Any) -> Vector:
+        """Two neighbours as one word."""
+        return Array(self._builder, self._values.place(place), INT64, 1).one(constant(0, INT64))
 
 
-def _arrays(kernel, loc, scale, out, low, high, table):
-    """The kernel at an address on 1-d NumPy arrays of its dtype; False, and nothing done, where it does not serve."""
-    if not _serves(loc, scale, out):
-        return False
-    a, b, c = int64(loc.ctypes.data), int64(scale.ctypes.data), int64(out.ctypes.data)
-    call(kernel, a, b, c, 0, out.size, low, high, table)
-    return True
+def _single(numbers: tuple[Vector, ...]) -> list[Vector]:
+    return [as_real(number, FLOAT32) for number in numbers]
 
 
-@cache
-def arrays(real: str) -> Any:
-    """`_arrays` for arrays of "float32" or "float64"."""
-    kernels = Kernels(f"{real} arrays")
-    run = kernels.compiled(_ARRAYS.format(f"{real}[:]"))(_arrays)
-    kernels.build()
-    return entries(run)[0]
+def tried() -> None:
+    """Compile a kernel of no use, and call it: what fails here would fail with every other.
 
-
-@kernels.compiled("float64(int64, float64, float64, float64, float64, int64)")
-def _number(kernel, loc, scale, low, high, table):
-    """The kernel of float64 at an address on two Python floats."""
-    room = scratch(3, float64)
-    room[0], room[1] = loc, scale
-    call(kernel, address(room), address(room) + 8, address(room) + 16, 0, 1, low, high, table)
-    return room[2]
-
-
-# The smallest is compiled at once, to see whether that works here; each of the others when it is first called.
-kernels.build()
-(number,) = entries(_number)
+    Raises:
+        RuntimeError: it does not add what it is given.
+    """
+    strips = Strips(FLOAT64, 2, 1, REST)
+    with strips.arrays() as (loc, scale, out), strips.each() as i:
+        out[i] = loc[i] + scale[i]
+    (address,) = machine.compiled(strips.module, calls.on_floats(strips.function))
+    if calls.builtin("tried", address)(1.5, 2.25, -1.0, 1.0, 0) != 3.75 or not calls.arrays_lie_as_expected():
+        raise RuntimeError("what LLVM compiled does not do what it should, or Python's objects lie otherwise")

@@ -1,53 +1,67 @@
-"""The functions of the text beside the mode on the CPU: each compiled, by numba, when it is first called."""
+"""The functions of the text beside the mode on the CPU: each written and compiled when it is first called."""
 
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-from numba import float32, float64
+from tanhlut.compute import calls, cpu_patch, machine
+from tanhlut.compute.cpu_ops import TEXTS
+from tanhlut.compute.memory import Numbers
+from tanhlut.compute.strips import Strips
+from tanhlut.compute.vectors import FLOAT32, FLOAT64, INT32
+from tanhlut.formula import surrogate
 
-from tanhlut.compute.compiled import Kernels, entries
-from tanhlut.compute.cpu_ops import DOUBLE, SINGLE
-from tanhlut.formula.instantiate import instantiate
-
-# What the loops are given; here for those who read them.
-function: Any = None
-place: Any = None
-value: Any = None
-patch: Any = None
-real: Any = None
-kernels: Any = None
-partials: Any = None
+REST = "ddq"  # low, high, the surrogates' numbers
+# A coefficient is loaded once for so many elements (float32, AVX2: mean and entropy take a fifth longer with half as
+# many); patches, which float64 has instead, leave less to be shared.
+_LANES = {FLOAT32: 32, FLOAT64: 8}
 
 
 @cache
 def compiled(name: str, double: bool) -> Any:
-    """`cpu_loop` or `cpu_patch_loop` over the function of that name, without numba's check of the arguments."""
-    text, kind = (DOUBLE, float64) if double else (SINGLE, float32)
-    own = Kernels(f"{name}{kind.bitwidth}")
-    given = {"kernels": own, "real": kind}
-    if hasattr(text, f"{name}_place"):
-        halves = {"place": getattr(text, f"{name}_place"), "value": getattr(text, f"{name}_of"), "patch": text.patch}
-        loop = instantiate(own.name, given | halves, "cpu_patch_loop", folder=Path(__file__).parent).loop
-    else:
-        alone = {"function": getattr(text, name)}
-        loop = instantiate(own.name, given | alone, "cpu_loop", folder=Path(__file__).parent).loop
-    return _built(own, loop)
+    """f(loc, scale, out, begin, end, low, high, data): out[i] = function(loc[i], scale[i]) for begin ≤ i < end, of
+    arrays at addresses, `out` apart from them; `data`: the address of the numbers that the function wants."""
+    return _built(written(name, double), 5, REST)
 
 
 @cache
 def slopes(double: bool) -> Any:
-    """`cpu_slopes_loop`."""
-    text, kind = (DOUBLE, float64) if double else (SINGLE, float32)
-    own = Kernels(f"slopes{kind.bitwidth}")
-    names = {name: value for name, value in vars(text).items() if not name.startswith("__")}
-    partials = instantiate(own.name, names | {"FOUR": text.TWO + text.TWO}, "derived").partials
-    given = {"kernels": own, "real": kind, "partials": partials}
-    return _built(own, instantiate(own.name, given, "cpu_slopes_loop", folder=Path(__file__).parent).loop)
+    """f(value, scale, grad, by_loc, by_scale, begin, end): by_loc[i], by_scale[i] = grad[i]·∂y/∂loc, grad[i]·∂y/∂scale
+    from the mode's own value y."""
+    text, kind = _text(double)
+    strips = Strips(kind, 3, 2)
+    with strips.arrays() as (value, scale, grad, by_loc, by_scale), strips.each() as i:
+        partials = text.partials(value[i], scale[i])
+        by_loc[i], by_scale[i] = (grad[i] * partial for partial in partials)
+    return _built(strips, 7, "")
 
 
-def _built(own: Kernels, loop: Any) -> Any:
-    own.build()
-    own.warn()
-    (entry,) = entries(loop)
-    return entry
+def written(name: str, double: bool) -> Strips:
+    """The kernel of `compiled` in LLVM's language."""
+    text, kind = _text(double)
+    strips = Strips(kind, 2, 1, REST, _LANES[kind])
+    low, high = (strips.everywhere(bound) for bound in strips.rest[:2])
+    data = Numbers(strips.builder, strips.rest[2], kind, strips.lanes)
+    place, value = getattr(text, f"{name}_place", None), getattr(text, f"{name}_of", None)
+    with strips.arrays() as (loc, scale, out):
+        if place is None or value is None:
+            with strips.each() as i:
+                out[i] = getattr(text, name)(loc[i], scale[i], data, low, high)
+        else:
+            at, f, h, more = strips.rooms(INT32, kind, kind, kind)
+            with strips.each() as i:
+                at[i], f[i], h[i], more[i] = place(loc[i], scale[i])
+            with strips.each_alone() as i:
+                found = cpu_patch.patch(data, at.one(i), f.one(i), h.one(i), surrogate.side(double))
+                f.put(i, found)
+            with strips.each() as i:
+                out[i] = value(f[i], more[i], loc[i], scale[i], low, high)
+    return strips
+
+
+def _text(double: bool) -> tuple[Any, Any]:
+    return TEXTS["float64" if double else "float32"]
+
+
+def _built(strips: Strips, integers: int, rest: str) -> Any:
+    name = calls.on_addresses(strips.function, integers, rest)
+    return calls.builtin(name, *machine.compiled(strips.module, name))

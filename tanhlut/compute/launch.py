@@ -75,7 +75,7 @@ _kept: dict[str, Packed | None] = {}
 def kept(table: "ModeTable | None", method: Method) -> str | None:
     """The digest of the table that a method interpolates in, by default of the shipped one, kept for graphs.
 
-    None where no kernel serves: for another method, a table that none can read, or without numba.
+    None where no kernel serves: for another method, a table that none can read, or without llvmlite.
     """
     if method not in COMPILED or available.cpu_missing() is not None:
         return None

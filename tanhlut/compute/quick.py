@@ -112,7 +112,7 @@ def quick(
         if scale < 0.0 or out is not None:
             return None
         run = kernels.get(float) or _prepared(kernels, method, float)
-        return None if run is None else run[0](run[1], loc, scale, low, high, address)
+        return None if run is None else run(loc, scale, low, high, address)
     if kind is _ndarray:
         dtype = loc.dtype
         run = kernels.get(dtype) or _prepared(kernels, method, dtype)
@@ -120,7 +120,7 @@ def quick(
             return None
         if loc.ndim == scale.ndim == 1:  # the compiled function believes that, and the dtype, and checks the rest
             result = _empty_array(len(loc), dtype) if out is None else out
-            if run[0](run[1], loc, scale, result, low, high, address):
+            if run(loc, scale, result, low, high, address):
                 return result
         return _any_arrays(loc, scale, low, high, table, method, out)
     return None
@@ -253,11 +253,7 @@ def _prepared(kernels: dict[Any, Any], method: str, kind: Any) -> Any:
     real = _REALS.get(kind)
     if real is None or tracing.traced():
         return None
-    cpu = available.cpu_kernels()
-    kernel = cpu.kernel(real, COMPILED.index(cast(Method, method)), kernels is _within[method])
-    if type(kind) is torch.dtype:
-        run = kernel.call
-    else:
-        run = cpu.number if kind is float else cpu.arrays(real), kernel.address
+    kernel = available.cpu_kernels().kernel(real, COMPILED.index(cast(Method, method)), kernels is _within[method])
+    run = kernel.call if type(kind) is torch.dtype else kernel.floats if kind is float else kernel.arrays
     kernels[kind] = run
     return run

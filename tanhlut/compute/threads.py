@@ -1,9 +1,8 @@
 """Sharing one array among threads.
 
-Kernels release the interpreter's lock, so plain Python threads run them side by side; numba's own parallel layer is
-not safe when several threads or forked processes enter it. How many threads is torch's setting
-(`torch.set_num_threads`), so DataLoader workers, which set it to 1, stay on one. A forked child forgets its parent's
-threads, which did not come along.
+Kernels release the interpreter's lock, so plain Python threads run them side by side. How many threads is torch's
+setting (`torch.set_num_threads`), so DataLoader workers, which set it to 1, stay on one. A forked child forgets its
+parent's threads, which did not come along.
 
 Arrays are worked off in pieces. A signal handler that raises (Ctrl-C, a timeout) is heard between two of them, and
 takes the pieces that are left away from the other threads. No thread is waited for that has not begun: whoever calls
@@ -48,17 +47,30 @@ def run(work: Work, n: int) -> None:
     parts = [deque(_pieces(*share)) for share in shares(n)]
     begun: list[_Gate] = []
     failures: list[BaseException] = []
-    # Take all pieces away, then wait for the threads that have begun. This is one call into C, and signals wait for its
-    # end: in a loop of Python's, however often tried again, there is always a place where one more breaks out.
-    settle = partial(any, chain(map(deque.clear, parts), map(_acquire, begun, repeat(1))))
-    try:
-        _pool.ask([partial(_help, work, part, begun, failures) for part in parts[1:]])
-        for part in parts:
-            _work_off(work, part)
-    finally:
-        settle()
+    others: list[Callable[[], None]] = [partial(_help, work, part, begun, failures) for part in parts[1:]]
+    jobs = [partial(_pool.ask, others), *[partial(_work_off, work, part) for part in parts]]
+    # One call into C, which alone holds what settles: that is done when the call lets go of it, however it ends, and
+    # before anyone hears of that.
+    any(map(partial.__call__, chain(jobs, _settling(parts, begun))))
     if failures:
         raise failures[0]
+
+
+class _Settling(tuple[()]):
+    """Empty. Its end takes all pieces away, then waits for the threads that have begun.
+
+    From C alone, like all that must be done whatever comes: signals wait for the end of a call into C, but in a line of
+    Python's, be it `finally` or the end of `with`, there is always a place where one more breaks out.
+    """
+
+    settle: Callable[[], object] = list  # nothing, until there is something
+    __del__ = property(attrgetter("settle"))
+
+
+def _settling(parts: list[Pieces], begun: list["_Gate"]) -> _Settling:
+    found = _Settling()
+    found.settle = partial(any, chain(map(deque.clear, parts), map(_acquire, begun, repeat(1))))
+    return found
 
 
 def _pieces(begin: int, end: int) -> Iterator[tuple[int, int]]:

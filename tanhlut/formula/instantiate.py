@@ -13,7 +13,7 @@ def instantiate(backend: str, operations: Mapping[str, Any], *files: str, folder
     """A module with the functions of the text, made of `operations` (`formula.operations` says which).
 
     Args:
-        backend: part of the module's name, such as "numba_float32".
+        backend: part of the module's name, such as "llvm_float32".
         files: of the text, in this order, each of which may call the ones before: "bits", "element", "chart", …
         folder: where the files are.
     """

@@ -12,7 +12,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def element(function: Function) -> Function:
-    """Makes a function of the text one of the backend: numba's and Triton's compilers, or nothing at all."""
+    """Makes a function of the text one of the backend: Triton's compiler, a printer's record, or nothing at all."""
     raise NotImplementedError
 
 
@@ -78,7 +78,7 @@ def floor(x: Any) -> Any:
 
 
 def integer(x: Any) -> Any:
-    """A signed integer of 32 bits, of a float towards 0. (numba makes wider ones of sums and shifts.)"""
+    """A signed integer of 32 bits, of a float towards 0."""
 
 
 def real(word: Any) -> Any:

@@ -209,15 +209,15 @@ def test_auto_falls_back_where_the_kernel_cannot_read_the_table() -> None:
         assert y == mode(loc, scale, method="bilinear", table=table, backend="eager")
 
 
-def test_without_numba(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What happens on a machine where numba cannot be imported: auto falls back, "cpu" raises, backends() says why."""
-    monkeypatch.setattr(available, "_load_cpu", lambda: (None, "numba cannot be imported (no such module)"))
+def test_without_llvmlite(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where llvmlite cannot be imported: auto falls back, "cpu" raises, backends() says why."""
+    monkeypatch.setattr(available, "_load_cpu", lambda: (None, "llvmlite cannot be imported (no such module)"))
     monkeypatch.setattr(quick, "_default_start", 0)
     y = mode(torch.tensor([0.2]), torch.tensor([1.0]))
     assert bits(y) == bits(mode(torch.tensor([0.2]), torch.tensor([1.0]), backend="eager"))
-    with pytest.raises(ImportError, match="backend 'cpu' cannot run here: numba cannot be imported"):
+    with pytest.raises(ImportError, match="backend 'cpu' cannot run here: llvmlite cannot be imported"):
         mode(0.2, 1.0, backend="cpu")
-    assert tanhlut.backends()["cpu"] == (False, "numba cannot be imported (no such module)")
+    assert tanhlut.backends()["cpu"] == (False, "llvmlite cannot be imported (no such module)")
 
 
 def test_backends_and_warmup() -> None:

@@ -1,86 +1,96 @@
-"""The CPU kernel's own parts, where the proof (tablegen/verify) rests on them. Whole answers: test_backends.py."""
+"""The CPU's kernels as machine code: vectors on every kind of processor, and compiling that fails or is interrupted."""
 
 import os
 import re
-import shutil
-import subprocess
-import sys
-from pathlib import Path
+import signal
 
 import llvmlite.binding as llvm
-import numba
 import pytest
-from numba.core.dispatcher import Dispatcher
 
-import tanhlut
-from tanhlut.compute import available, compiled, cpu
-from tanhlut.compute.cpu_ops import DOUBLE, SINGLE
-from tanhlut.methods import COMPILED, Method
+from tanhlut.compute import available, calls, cpu, cpu_functions, machine
+from tanhlut.file.packed import NO_TABLE
+from tanhlut.methods import COMPILED
 
-U = 2.0**-24
+AVX2 = ("x86_64-unknown-linux-gnu", "haswell")
+AVX512 = ("x86_64-unknown-linux-gnu", "znver4")
+NEON = ("aarch64-unknown-linux-gnu", "neoverse-n1")
+# What divides, fuses and takes roots of whole vectors.
+VECTORS = {
+    AVX2: (r"vdivp{0}\s.*%ymm", r"vfn?m(add|sub)\d+p{0}\s.*%ymm", r"vsqrtp{0}\s.*%ymm", "sd"),
+    AVX512: (r"vdivp{0}\s.*%[yz]mm", r"vfn?m(add|sub)\d+p{0}\s.*%[yz]mm", r"vsqrtp{0}\s.*%[yz]mm", "sd"),
+    NEON: (r"fdiv\s+v\d+\.{0}", r"fml[as]\s+v\d+\.{0}", r"fsqrt\s+v\d+\.{0}", ("4s", "2d")),
+}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def every_target() -> None:
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+
+
+@pytest.mark.parametrize("where", VECTORS, ids=lambda where: where[1])
 @pytest.mark.parametrize("real", ["float32", "float64"])
-@pytest.mark.parametrize("method", ["refined", "exact"])
-def test_loops_are_vectorised(real: str, method: Method) -> None:
-    """Speed is not tested, but what it rests on: divisions and fused multiply-adds on whole vectors."""
-    features = llvm.get_host_cpu_features()
-    if not features.get("avx2"):
-        pytest.skip("reads the assembly of AVX2 and later only")
-    text, kind = {"float32": (SINGLE, numba.float32), "float64": (DOUBLE, numba.float64)}[real]
-    run = cpu._kernel(text, kind, COMPILED.index(method), False)
-    (assembly,) = numba.njit(cpu._ADDRESSES, error_model="numpy")(run).inspect_asm().values()
-    letter = "s" if real == "float32" else "d"
-    assert re.search(rf"vdivp{letter}\s.*%[yz]mm", assembly)
-    assert re.search(rf"vfn?madd\d+p{letter}\s.*%[yz]mm", assembly)
+def test_modes_run_on_vectors(where: tuple[str, str], real: str) -> None:
+    """Speed is not tested, but what it rests on. On processors of other kinds too, of which nothing is run here."""
+    divides, fuses, _, letters = VECTORS[where]
+    for method in ("refined", "exact"):
+        text = machine.assembly(cpu.written(real, COMPILED.index(method), False).module, machine.target(*where))
+        letter = letters[real == "float64"]
+        assert re.search(divides.format(letter), text)
+        assert re.search(fuses.format(letter), text)
+        assert "fmaf" not in text
 
 
-def test_the_kernels_name_changes_with_every_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever was compiled, its file is among them."""
-    assert available.cpu_kernels() is not None
-    homes = [vars(module) for name, module in sys.modules.items() if name.startswith("tanhlut.")]
-    functions = [value.py_func for home in homes for value in home.values() if isinstance(value, Dispatcher)]
-    found = {Path(function.__code__.co_filename) for function in functions}
-    assert {path.name for path in found} >= {"element.py", "bits.py", "moments.py", "cpu_ops.py"}
-    assert found <= set(compiled._SOURCES)
-    copies = [tmp_path / f"{k}.py" for k in range(len(compiled._SOURCES))]
-    for copy, source in zip(copies, compiled._SOURCES, strict=True):
-        copy.write_bytes(source.read_bytes())
-    usual = compiled._digest("cpu")
-    monkeypatch.setattr(compiled, "_SOURCES", copies)
-    seen = {compiled._digest("cpu")}
-    assert seen == {usual}
-    for copy in copies:
-        copy.write_bytes(copy.read_bytes() + b"#")
-        seen.add(compiled._digest("cpu"))
-    assert len(seen) == len(copies) + 1
+@pytest.mark.parametrize("where", VECTORS, ids=lambda where: where[1])
+@pytest.mark.parametrize("name", ["mean", "stddev", "entropy"])
+def test_moments_run_on_vectors(where: tuple[str, str], name: str) -> None:
+    _, fuses, roots, letters = VECTORS[where]
+    text = machine.assembly(cpu_functions.written(name, False).module, machine.target(*where))
+    assert re.search(fuses.format(letters[0]), text)
+    assert re.search(roots.format(letters[0]), text)
 
 
-@pytest.mark.slow
-def test_a_changed_source_is_compiled_anew(tmp_path: Path) -> None:
-    """numba watches cpu.py alone: a change in what it inlines must not leave the old kernel running."""
-    package = tmp_path / "tanhlut"
-    shutil.copytree(Path(tanhlut.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(Path(tanhlut.__file__).parent.parent / "data", tmp_path / "data")
-    code = "import tanhlut; print(tanhlut.mode(0.2, 1.0, backend='cpu'), tanhlut.__file__)"
-    environment = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
+def test_nothing_is_fused_or_approximated_that_was_not_written() -> None:
+    """A product and a sum stay two operations where the text has two, and no reciprocal is guessed."""
+    for where in (AVX2, AVX512):
+        text = machine.assembly(cpu.written("float32", cpu.EXACT, False).module, machine.target(*where))
+        assert not re.search(r"v?r(cp|sqrt)(14)?p[sd]", text)
+    written = str(cpu.written("float32", cpu.EXACT, False).module)
+    assert not re.search(r"\b(fast|contract|reassoc|arcp|afn|nnan|ninf|nsz)\b", written)
 
-    def answer() -> float:
-        run = subprocess.run(
-            [sys.executable, "-c", code],
-            capture_output=True,
-            text=True,
-            check=True,
-            cwd=tmp_path,
-            env={**environment, "PYTHONPATH": str(tmp_path)},
-        )
-        number, path = run.stdout.split()
-        assert path.startswith(str(tmp_path))
-        return float(number)
 
-    assert answer() == pytest.approx(0.9730156866523543)
-    source = package / "formula" / "element.py"
-    text = source.read_text()
-    assert "half * signed(y, loc) + middle" in text
-    source.write_text(text.replace("half * signed(y, loc) + middle", "signed(y, loc) - half"))
-    assert answer() == pytest.approx(0.9730156866523543 - 1.0)
+def test_kernels_that_cannot_be_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("no such\n  instruction")
+
+    monkeypatch.setattr(machine, "compiled", fail)
+    kernels, why = available._load_cpu.__wrapped__()
+    assert (kernels, why) == (None, "its kernels cannot be compiled (ValueError: no such instruction)")
+
+
+def test_a_processor_that_adds_otherwise_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "builtin", lambda *_: lambda *_: 3.5)
+    kernels, why = available._load_cpu.__wrapped__()
+    assert kernels is None
+    assert why is not None
+    assert "does not do what it should" in why
+
+
+def test_an_interrupt_while_compiling_is_heard_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The compiler ends first; then the exception; and the next call answers."""
+    parsed, ended = machine._parsed, []
+
+    def interrupted(module: object) -> object:
+        os.kill(os.getpid(), signal.SIGINT)
+        found = parsed(module)
+        ended.append(found)
+        return found
+
+    cpu.kernel.cache_clear()
+    monkeypatch.setattr(machine, "_parsed", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        cpu.kernel("float64", cpu.EXACT, False)
+    assert ended
+    monkeypatch.undo()
+    kernel = cpu.kernel("float64", cpu.EXACT, False)
+    assert kernel.floats(0.2, 1.0, -1.0, 1.0, NO_TABLE.address) == pytest.approx(0.9730156866523543, abs=1e-15)

@@ -1,10 +1,9 @@
-"""What the proof takes from measurement of the text's parts, over every float32 where they matter: as numba compiles
+"""What the proof takes from measurement of the text's parts, over every float32 where they matter: as LLVM compiles
 them, as torch runs them without fma, and, on a sample, in NumPy, whose bits are the kernels'."""
 
 from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 import pytest
 import torch
@@ -14,7 +13,10 @@ from tablegen.verify import halley
 from tablegen.verify.boxes import Boxes
 from tablegen.verify.exact import starts
 from tablegen.verify.halley import EXP
+from tanhlut.compute import calls, machine
 from tanhlut.compute.cpu_ops import SINGLE
+from tanhlut.compute.strips import Strips
+from tanhlut.compute.vectors import FLOAT32
 from tanhlut.formula import coefficients, plain, tensors
 from tanhlut.formula.coefficients import SEAM
 
@@ -22,29 +24,24 @@ U = 2.0**-24
 Floats = NDArray[np.float32]
 
 
-@numba.njit(error_model="numpy")
-def _loop(x: Any, t: Any, gap: Any, rest: Any) -> None:
-    for i in range(x.size):
-        _, t[i], gap[i], rest[i] = SINGLE.tanh_and_gap(x[i])
-
-
-@numba.njit(error_model="numpy")
-def _starts(m: Any, delta: Any, y: Any) -> None:
-    for i in range(m.size):
-        y[i] = SINGLE.closed_form(m[i], delta[i])
-
-
-@numba.njit(error_model="numpy")
-def _deltas(scale: Any, delta: Any) -> None:
-    for i in range(scale.size):
-        _, _, delta[i] = SINGLE.fold(scale[i], scale[i])
-
-
-def by_numba(x: Floats) -> list[Floats]:
-    """(tanh x, x − tanh x, 1 − tanh x if far)."""
-    out = [np.empty_like(x) for _ in range(3)]
-    _loop(x, *out)
+def _run(part: Callable[..., Any], outputs: int, *given: Floats) -> list[Floats]:
+    """A part of the text over arrays, compiled."""
+    strips = Strips(FLOAT32, len(given), outputs)
+    with strips.arrays() as arrays, strips.each() as i:
+        found = part(*(array[i] for array in arrays[: len(given)]))
+        for array, value in zip(arrays[len(given) :], found, strict=True):
+            array[i] = value
+    given = tuple(map(np.ascontiguousarray, given))
+    out = [np.empty_like(given[0]) for _ in range(outputs)]
+    name = calls.on_addresses(strips.function, len(given) + outputs + 2, "")
+    run = calls.builtin(name, *machine.compiled(strips.module, name))
+    run(*(array.ctypes.data for array in (*given, *out)), 0, len(given[0]))
     return out
+
+
+def by_llvm(x: Floats) -> list[Floats]:
+    """(tanh x, x − tanh x, 1 − tanh x if far)."""
+    return _run(lambda x: SINGLE.tanh_and_gap(x)[1:], 3, x)
 
 
 def by_torch(x: Floats) -> list[Floats]:
@@ -54,7 +51,7 @@ def by_torch(x: Floats) -> list[Floats]:
 
 
 Parts = Callable[[Floats], list[Floats]]
-EACH = pytest.mark.parametrize("parts", [by_numba, by_torch])
+EACH = pytest.mark.parametrize("parts", [by_llvm, by_torch])
 
 
 def floats(low: float, high: float) -> Floats:
@@ -100,8 +97,7 @@ def test_the_start_is_as_near_the_closed_form_as_the_proof_assumes() -> None:
         rng.random(len(delta)) < 0.5, np.abs(delta) ** 1.5 * np.exp2(rng.uniform(-8, 8, len(delta))), 0.0
     ) + np.exp2(rng.uniform(-125, 4, len(delta)))
     m32, delta32 = m.astype(np.float32), np.where(m > 2, np.abs(delta) * 16, delta).astype(np.float32)
-    y = np.empty_like(m32)
-    _starts(m32, delta32, y)
+    (y,) = _run(lambda m, delta: [SINGLE.closed_form(m, delta)], 1, m32, delta32)
     wide_m, wide_delta = m32.astype(np.float64), delta32.astype(np.float64)
     low, high = starts(Boxes(wide_m, wide_m, wide_delta, wide_delta))
     counted = low > 1e-30
@@ -126,8 +122,7 @@ def test_the_rational_of_the_rough_step_is_as_near_as_the_proof_assumes() -> Non
 
 def test_delta_is_rounded_once() -> None:
     scale = np.concatenate([floats(0.7, 0.715), np.random.default_rng(4).uniform(0, 3, 10**6).astype(np.float32)])
-    got = np.empty_like(scale)
-    _deltas(scale, got)
+    (got,) = _run(lambda scale: [SINGLE.fold(scale, scale)[2]], 1, scale)
     truth = 2 * scale.astype(np.float64) ** 2 - 1  # exact: 49 bits at most, but for tiny scales
     assert (np.abs(got - truth) <= U * np.abs(truth) * (1 + 1e-9)).all()
 

@@ -1,0 +1,217 @@
+"""Numbers of the text as LLVM's: a `Vector` stands for what an instruction will give, and its operators write the next.
+
+The text runs on them once, and what it did is the kernel: straight code on whole vectors, which LLVM need not find in a
+loop, nor improve (fifty milliseconds a kernel; from Python's own code by a compiler with all its passes it was four
+seconds). No instruction has a fast-math flag, so every operation rounds as IEEE 754 says, alone or in a vector.
+"""
+
+from typing import Any
+
+from llvmlite import ir
+
+INT32, INT64, FLOAT32, FLOAT64 = ir.IntType(32), ir.IntType(64), ir.FloatType(), ir.DoubleType()
+_FLOATS = (FLOAT32, FLOAT64)
+_WORD = {FLOAT32: INT32, FLOAT64: INT64}
+
+
+class Vector:
+    """A vector of numbers, or a lone one: float32, float64, int32, int64 or conditions.
+
+    Attributes:
+        builder: writes instructions, at the place where it stands.
+        value: LLVM's.
+    """
+
+    __slots__ = ("builder", "value")
+
+    def __init__(self, builder: Any, value: Any) -> None:
+        self.builder, self.value = builder, value
+
+    @property
+    def kind(self) -> Any:
+        """LLVM's type of an element."""
+        return _element(self.value.type)
+
+    def lift(self, other: Any) -> Any:
+        """LLVM's value of a number or another vector, in this one's type."""
+        return other.value if isinstance(other, Vector) else constant(other, self.value.type)
+
+    def same(self, value: Any) -> "Vector":
+        """Another result of the same builder's."""
+        return Vector(self.builder, value)
+
+    def as_kind(self, kind: Any) -> Any:
+        """The type of so many elements of another kind."""
+        given = self.value.type
+        return ir.VectorType(kind, given.count) if isinstance(given, ir.VectorType) else kind
+
+    def _joined(self, of_floats: str, of_words: str, other: Any, turned: bool = False) -> "Vector":
+        sides = (self.lift(other), self.value) if turned else (self.value, self.lift(other))
+        return self.same(getattr(self.builder, of_floats if self.kind in _FLOATS else of_words)(*sides))
+
+    def _compared(self, sign: str, other: Any) -> "Vector":
+        if self.kind not in _FLOATS:
+            return self.same(self.builder.icmp_signed(sign, self.value, self.lift(other)))
+        compare = self.builder.fcmp_unordered if sign == "!=" else self.builder.fcmp_ordered
+        return self.same(compare(sign, self.value, self.lift(other)))
+
+    def __bool__(self) -> bool:
+        raise TypeError("the text branches on data: write select")
+
+    def __add__(self, other: Any) -> "Vector":
+        return self._joined("fadd", "add", other)
+
+    def __radd__(self, other: Any) -> "Vector":
+        return self._joined("fadd", "add", other, turned=True)
+
+    def __sub__(self, other: Any) -> "Vector":
+        return self._joined("fsub", "sub", other)
+
+    def __rsub__(self, other: Any) -> "Vector":
+        return self._joined("fsub", "sub", other, turned=True)
+
+    def __mul__(self, other: Any) -> "Vector":
+        return self._joined("fmul", "mul", other)
+
+    def __rmul__(self, other: Any) -> "Vector":
+        return self._joined("fmul", "mul", other, turned=True)
+
+    def __truediv__(self, other: Any) -> "Vector":
+        return self.same(self.builder.fdiv(self.value, self.lift(other)))
+
+    def __rtruediv__(self, other: Any) -> "Vector":
+        return self.same(self.builder.fdiv(self.lift(other), self.value))
+
+    def __neg__(self) -> "Vector":
+        return self.same(self.builder.fneg(self.value))
+
+    def __lt__(self, other: Any) -> "Vector":
+        return self._compared("<", other)
+
+    def __le__(self, other: Any) -> "Vector":
+        return self._compared("<=", other)
+
+    def __gt__(self, other: Any) -> "Vector":
+        return self._compared(">", other)
+
+    def __ge__(self, other: Any) -> "Vector":
+        return self._compared(">=", other)
+
+    def __eq__(self, other: Any) -> "Vector":  # type: ignore[override]
+        return self._compared("==", other)
+
+    def __ne__(self, other: Any) -> "Vector":  # type: ignore[override]
+        return self._compared("!=", other)
+
+    __hash__ = object.__hash__
+
+    def __and__(self, other: Any) -> "Vector":
+        return self.same(self.builder.and_(self.value, self.lift(other)))
+
+    def __or__(self, other: Any) -> "Vector":
+        return self.same(self.builder.or_(self.value, self.lift(other)))
+
+    def __rshift__(self, places: Any) -> "Vector":
+        return self.same(self.builder.ashr(self.value, self.lift(places)))
+
+    def __lshift__(self, places: Any) -> "Vector":
+        return self.same(self.builder.shl(self.value, self.lift(places)))
+
+
+def constant(number: float, kind: Any) -> Any:
+    """A number in LLVM, in every lane of a vector's type."""
+    element = _element(kind)
+    one = ir.Constant(element, float(number) if element in _FLOATS else int(number))
+    return ir.Constant(kind, [one] * kind.count) if isinstance(kind, ir.VectorType) else one
+
+
+def spread(builder: Any, value: Any, lanes: int) -> Vector:
+    """A value of LLVM's in every lane."""
+    kind = ir.VectorType(value.type, lanes)
+    alone = builder.insert_element(ir.Constant(kind, ir.Undefined), value, ir.Constant(INT32, 0))
+    first = ir.Constant(ir.VectorType(INT32, lanes), [ir.Constant(INT32, 0)] * lanes)
+    return Vector(builder, builder.shuffle_vector(alone, ir.Constant(kind, ir.Undefined), first))
+
+
+def apart(vector: Vector) -> list[Vector]:
+    """The elements, each alone."""
+    places = range(vector.value.type.count)
+    return [vector.same(vector.builder.extract_element(vector.value, ir.Constant(INT32, k))) for k in places]
+
+
+def together(elements: list[Vector]) -> Vector:
+    """Of lone elements a vector."""
+    first = elements[0]
+    whole = ir.Constant(ir.VectorType(first.value.type, len(elements)), ir.Undefined)
+    for k, element in enumerate(elements):
+        whole = first.builder.insert_element(whole, element.value, ir.Constant(INT32, k))
+    return first.same(whole)
+
+
+def every_other(vector: Vector, first: int) -> Vector:
+    """The elements at places first, first + 2, …"""
+    count = vector.value.type.count // 2
+    places = [ir.Constant(INT32, first + 2 * k) for k in range(count)]
+    nothing = ir.Constant(vector.value.type, ir.Undefined)
+    chosen = ir.Constant(ir.VectorType(INT32, count), places)
+    return vector.same(vector.builder.shuffle_vector(vector.value, nothing, chosen))
+
+
+def halves(words: Vector) -> tuple[Vector, Vector]:
+    """Of 64-bit words the float32 in the lower and in the upper half."""
+    kind = ir.VectorType(FLOAT32, 2 * words.value.type.count)
+    pairs = words.same(words.builder.bitcast(words.value, kind))
+    return every_other(pairs, 0), every_other(pairs, 1)
+
+
+def intrinsic(name: str, *given: Any) -> Vector:
+    """LLVM's function of floats by that name, such as llvm.fma, of numbers and at least one vector."""
+    first = next(part for part in given if isinstance(part, Vector))
+    kind = first.value.type
+    many = f"v{kind.count}" if isinstance(kind, ir.VectorType) else ""
+    full = f"llvm.{name}.{many}f{32 if first.kind == FLOAT32 else 64}"
+    module = first.builder.module
+    function = module.globals.get(full) or ir.Function(module, ir.FunctionType(kind, [kind] * len(given)), full)
+    return first.same(first.builder.call(function, [first.lift(part) for part in given]))
+
+
+def as_word(x: Vector) -> Vector:
+    """The bits of floats as signed integers of their size."""
+    return x.same(x.builder.bitcast(x.value, x.as_kind(_WORD[x.kind])))
+
+
+def as_float(word: Vector, kind: Any) -> Vector:
+    """The floats of a kind with these bits."""
+    return word.same(word.builder.bitcast(word.value, word.as_kind(kind)))
+
+
+def as_int32(x: Vector) -> Vector:
+    """Integers of 32 bits: of floats towards 0, of conditions 0 and 1, of wider ones the lower half."""
+    if x.kind == INT32:
+        return x
+    kind = x.as_kind(INT32)
+    if x.kind in _FLOATS:
+        return x.same(x.builder.fptosi(x.value, kind))
+    return x.same(x.builder.trunc(x.value, kind) if x.kind == INT64 else x.builder.zext(x.value, kind))
+
+
+def as_real(x: Vector, kind: Any) -> Vector:
+    """Floats of a kind, of floats of either or of integers of 32 bits."""
+    if x.kind == kind:
+        return x
+    if x.kind == INT32:
+        return x.same(x.builder.sitofp(x.value, x.as_kind(kind)))
+    convert = x.builder.fpext if kind == FLOAT64 else x.builder.fptrunc
+    return x.same(convert(x.value, x.as_kind(kind)))
+
+
+def select(condition: Vector, yes: Any, no: Any, kind: Any) -> Vector:
+    """`yes` where the condition holds, else `no`, without a branch; of two numbers, floats of a kind."""
+    given = [part for part in (yes, no) if isinstance(part, Vector)]
+    result = given[0].value.type if given else condition.as_kind(kind)
+    sides = [part.value if isinstance(part, Vector) else constant(part, result) for part in (yes, no)]
+    return condition.same(condition.builder.select(condition.value, *sides))
+
+
+def _element(kind: Any) -> Any:
+    return kind.element if isinstance(kind, ir.VectorType) else kind
