@@ -74,3 +74,18 @@ def test_derivatives_of_many_can_be_differentiated() -> None:
     step = 1e-5
     ends = [torch.autograd.grad(mode(x, scale).sum(), x)[0] for x in (loc + step, loc - step)]
     torch.testing.assert_close(second, (ends[0] - ends[1]) / (2 * step), rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("bounds", [(-1.0, 1.0), (-2.0, 3.0)])
+def test_first_and_second_derivatives_of_a_few(bounds: tuple[float, float]) -> None:
+    """Against differences, on bounds of either kind; what is not asked for, or has no gradient above, is nothing."""
+    loc = torch.tensor([0.3, -1.2, 2.0], dtype=torch.float64, requires_grad=True)
+    scale = torch.tensor([0.9, 0.4, 1.5], dtype=torch.float64, requires_grad=True)
+
+    def answer(loc: Tensor, scale: Tensor) -> Tensor:
+        return mode(loc, scale, *bounds)  # type: ignore[no-any-return]
+
+    assert torch.autograd.gradcheck(answer, (loc, scale))
+    assert torch.autograd.gradgradcheck(answer, (loc, scale))
+    (alone,) = torch.autograd.grad(answer(loc.detach(), scale).sum(), scale)
+    assert torch.equal(alone, torch.autograd.grad(answer(loc, scale).sum(), scale)[0])

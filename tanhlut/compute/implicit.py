@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tanhlut.affine import half_width
 from tanhlut.compute import available, threads
 from tanhlut.compute.gate import ordinary
 from tanhlut.formula import equation
@@ -32,6 +33,26 @@ class Plain(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
         return Implicit.backward(ctx, *grads)
+
+
+class Imaged(torch.autograd.Function):
+    """The value on other bounds, and on (−1, 1), of which the derivatives are made: it gives both, or else those could
+    not be differentiated again."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, loc: Tensor, scale: Tensor, evaluate: Callable[..., Tensor], low: float, high: float, *rest: Any
+    ) -> tuple[Tensor, Tensor]:
+        y = evaluate(loc, scale, *rest)
+        ctx.save_for_backward(scale, y)
+        ctx.set_materialize_grads(False)
+        ctx.half = half_width(low, high)
+        return evaluate(loc, scale, *rest, low, high), y
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
+        parts = [grad if k else ctx.half * grad for k, grad in enumerate(grads) if grad is not None]
+        return Implicit.backward(ctx, sum(parts[1:], parts[0])) if parts else (None,) * len(ctx.needs_input_grad)
 
 
 class Implicit(torch.autograd.Function):

@@ -20,7 +20,7 @@ from tanhlut import tracing
 from tanhlut.affine import to_bounds
 from tanhlut.compute import available, launch, threads
 from tanhlut.compute.gate import fits, observed, ordinary
-from tanhlut.compute.implicit import Plain
+from tanhlut.compute.implicit import Imaged, Plain
 from tanhlut.file.packed import NO_TABLE
 from tanhlut.file.table import ModeTable
 from tanhlut.methods import COMPILED, Method
@@ -153,7 +153,10 @@ def usual(loc: Any, scale: Any, low: Any, high: Any, method: Method, table: Mode
     if loc.shape != scale.shape:
         loc, scale = torch.broadcast_tensors(loc, scale)
     if torch.is_grad_enabled() and (loc.requires_grad or scale.requires_grad):
-        y = to_bounds(cast(Tensor, Plain.apply(loc, scale, _squashed, method, table)), low, high)
+        if (low, high) == (LOW, HIGH):
+            y = cast(Tensor, Plain.apply(loc, scale, _found, method, table))
+        else:
+            y, _ = cast(tuple[Tensor, Tensor], Imaged.apply(loc, scale, _found, low, high, method, table))
     else:
         y = quick(loc.contiguous(), scale.contiguous(), low, high, method, table, "auto", None)
     return y if y is None or given is dtype else y.to(given)
@@ -183,9 +186,11 @@ def _recorded(loc: Any, scale: Any, low: Any, high: Any, method: Method, table: 
     return y if (low, high) == (-1.0, 1.0) else to_bounds(y, low, high)
 
 
-def _squashed(loc: Tensor, scale: Tensor, method: Method, table: ModeTable | None) -> Tensor:
+def _found(
+    loc: Tensor, scale: Tensor, method: Method, table: ModeTable | None, low: float = LOW, high: float = HIGH
+) -> Tensor:
     loc, scale = (x if type(x) is Tensor else x.detach() for x in (loc, scale))  # of a Parameter
-    found = quick(loc.contiguous(), scale.contiguous(), -1.0, 1.0, method, table, "auto", None)
+    found = quick(loc.contiguous(), scale.contiguous(), low, high, method, table, "auto", None)
     if found is None:
         raise RuntimeError("no kernel serves")
     return cast(Tensor, found)
