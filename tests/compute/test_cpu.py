@@ -12,7 +12,7 @@ from tanhlut.file.packed import NO_TABLE
 from tanhlut.methods import COMPILED
 
 AVX2 = ("x86_64-unknown-linux-gnu", "haswell")
-AVX512 = ("x86_64-unknown-linux-gnu", "znver4")
+AVX512 = ("x86_64-unknown-linux-gnu", "skylake-avx512")
 NEON = ("aarch64-unknown-linux-gnu", "neoverse-n1")
 # What divides, fuses and takes roots of whole vectors.
 VECTORS = {
