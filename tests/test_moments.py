@@ -154,6 +154,45 @@ def test_every_exponent_is_answered() -> None:
     )
 
 
+@pytest.mark.parametrize("backend", ["cpu", "eager"])
+def test_every_exponent_is_answered_in_float64(backend: str) -> None:
+    """On every backend: torch's numbers beside the tensors are of its default dtype, which has not float64's range."""
+    sizes = torch.cat([torch.tensor([0.0, 5e-324, 1.8e308, INF]).double(), 2.0 ** torch.arange(-1022.0, 1024.0, 93.0)])
+    loc, scale = (part.flatten() for part in torch.meshgrid(torch.cat([sizes, -sizes]), sizes, indexing="ij"))
+    mean, variance, stddev, entropy = (f(loc, scale, backend=backend) for f in QUANTITIES.values())
+    for found in (mean, variance, stddev, entropy):
+        assert not found.isnan().any()
+    far = (scale > 1e10) & scale.isfinite() & loc.isfinite()  # tanh X is the sign of X then
+    wanted = torch.erf(loc[far] / scale[far] / math.sqrt(2.0))
+    torch.testing.assert_close(mean[far], wanted, rtol=0.0, atol=1e-9)
+    torch.testing.assert_close(variance[far], 1.0 - wanted * wanted, rtol=0.0, atol=1e-9)
+    near = (loc.abs() > 1e10) & (scale < 1e-5 * loc.abs()) & loc.isfinite()
+    assert (mean[near].abs() == 1.0).all()
+    assert (variance[near] <= 1e-20).all()
+    some = near & (scale > 0)
+    torch.testing.assert_close(entropy[some], scale[some].log() - 2.0 * loc[some].abs(), rtol=1e-9, atol=0.0)
+
+
+@pytest.mark.parametrize("backend", ["cpu", "eager"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_flushed_subnormals_change_no_answer(name: str, dtype: torch.dtype, backend: str) -> None:
+    """Of normal numbers, k·scale of which may be none: by more than what an underflow is multiplied by."""
+    bits, allowed = (128.0, 1e-30) if dtype == torch.float32 else (1024.0, 1e-200)
+    sizes = torch.cat([torch.tensor([0.0, INF]), 2.0 ** torch.arange(2.0 - bits, bits, bits / 32.0, dtype=dtype)])
+    loc, scale = (part.flatten() for part in torch.meshgrid(torch.cat([sizes, -sizes]), sizes, indexing="ij"))
+    wanted = functions.evaluate(name, loc, scale, None, backend)
+    if not torch.set_flush_denormal(True):
+        pytest.skip("this processor does not flush")
+    try:
+        assert (torch.tensor([torch.finfo(dtype).smallest_normal], dtype=dtype) / 2.0 == 0.0).all()
+        found = functions.evaluate(name, loc, scale, None, backend)
+    finally:
+        torch.set_flush_denormal(False)
+    assert not found.isnan().any()
+    assert ((found == wanted) | ((found - wanted).abs() <= allowed)).all()
+
+
 @EVERY
 def test_what_has_no_answer_is_nan(name: str) -> None:
     loc, scale = (

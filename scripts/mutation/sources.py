@@ -179,19 +179,22 @@ MUTANTS: list[Mutant] = [
     *_program(
         "formula/half_plane",
         ("at_least(at_most(value, ONE), ZERO)", "value"),
-        ("tau = fma(k * k, LOGISTIC, variance)", "tau = fma(k, LOGISTIC, variance)"),
+        ("tau = at_least(fma(scaled, scaled, c), SMALLEST_NORMAL)", "tau = fma(scaled, scaled, c)"),
+        ("select(big, ZERO, LOGISTIC)", "LOGISTIC"),
+        ("fma(-TWO * b, b, ONE)", "fma(-b, b, ONE)"),
+        ("fma(-TWO * c, inverse, ONE)", "fma(-c, inverse, ONE)"),
         ("INFINITY, ONE, at_least(at_most(value", "INFINITY, ZERO, at_least(at_most(value"),
         ("nine = NINE * tau", "nine = TWO * tau"),
         verified=("data/default.h5 --quantity mean",),
     ),
     *_program(
         "formula/moments",
-        ("fma(b * zeta, g, b)", "fma(b * zeta, g, -b)"),
+        ("fma(b * fma(-b, b, ONE), g, b)", "fma(b * fma(-b, b, ONE), g, -b)"),
         verified=("data/default.h5 --quantity mean",),
     ),
     *_program(
         "formula/moments",
-        ("divide(rho, k), loc", "rho, loc"),
+        ("whole(rho, loc, scale), loc", "rho, loc"),
         ("fma(b * b, ratio,", "fma(b, ratio,"),
         verified=("data/default.h5 --quantity entropy",),
     ),
@@ -208,10 +211,8 @@ MUTANTS: list[Mutant] = [
             "at_most(-QUARTER * log_ratio, LEAST))\n    half, _ = image(low, high)\n    return answered(half * select",
             "-QUARTER * log_ratio)\n    half, _ = image(low, high)\n    return answered(half * select",
         ),
-        (
-            "ONE + square_root(divide(k * k * LOGISTIC, tau)))\n    at, f, h",
-            "ONE + square_root(divide(LOGISTIC, tau)))\n    at, f, h",
-        ),
+        ("fma(-ROOT_LOGISTIC * k, inverse, ONE)", "fma(-ROOT_LOGISTIC, inverse, ONE)"),
+        ("at_least(select(y == y, y, ONE) * columns, ZERO)", "select(y == y, y, ONE) * columns"),
         ("return root * root", "return root"),
         verified=("data/default.h5 --quantity variance",),
     ),
@@ -219,7 +220,7 @@ MUTANTS: list[Mutant] = [
         "verify/patches",
         ("off = row.off + of_witness", "off = row.off"),
         ("series, cut = expanded(*row.z)", "series, cut = expanded(0.0, 1.0)"),
-        ("total = total + of.tau * moves", "total = total + 0.0 * moves"),
+        ("total = of.tau * moves(nine, minus, minus) + ", "total = "),
         ("of_z = of_z + units", "of_z = of_z + 0.0 * units"),
         ("return local, running(", "return local, 0.0 * running("),
     ),
@@ -329,13 +330,6 @@ MUTANTS: list[Mutant] = [
 EXPLAINED: dict[str, str] = {
     "formula/half_plane: at_least(at_most(value, ONE), ZERO) → value": (
         "a guard: no value seen leaves [0, 1] without it (20,000 points up to 2^20, of each backend)"
-    ),
-    "formula/half_plane: tau = fma(k * k, LOGISTIC, variance) → tau = fma(k, LOGISTIC, variance)": (
-        "k is not 1 beyond 2^60 only: scale is so large there that c is nothing, or loc so large that the mean is 1"
-    ),
-    "formula/half_plane: ONE + square_root(divide(k * k * LOGISTIC, tau)))\n    at, f, h → "
-    "ONE + square_root(divide(LOGISTIC, tau)))\n    at, f, h": (
-        "likewise: k·scale is 2^20 or more there, so that the root is below 1e-6 either way"
     ),
     "file: network weights[0] larger by 0.0001": "the network is another and still within what the file claims: proven",
     "verify/refined: np.where(last_row, exact.LOC_CLAMP, → np.where(last_row, boxes.m1,": (

@@ -28,7 +28,7 @@ EDGES = (
     (20.0, 2.0), (0.1, 10.0), (INF, 1.0), (-INF, INF), (-1.0, INF), (NAN, 1.0), (1.0, NAN), (1.0, -1.0),
 )  # fmt: skip
 
-# Where the mean takes its arguments smaller by one power of two or the other, and where it does not yet.
+# Where the mean takes its arguments smaller by a power of two, and where it does not yet.
 FAR = ((1e18, 2e18), (-2e18, 1.0), (3.0, 1e25), (2e30, 1e30), (1e36, 1.0), (-1.0, 3e38), (-INF, 1.0), (INF, INF))
 
 

@@ -35,7 +35,7 @@ MEASURE = {
 }
 TAIL = "|answer/variance − 1| where it exceeds 1e-13"
 ASSUMPTIONS = (
-    "IEEE 754 float32 and float64, rounded to nearest, square roots too; subnormals kept, or flushed and |loc| ≤ 2^100",
+    "IEEE 754 float32 and float64, rounded to nearest, square roots too; subnormals kept, or flushed: a scale too",
     "the lookup runs the text of tanhlut.formula.moments, with fused multiply-adds or without",
     "log in float32 within (1.4·|log| + 1.3)·2^-24, of kernels and of torch.log (held on samples)",
     f"exp(−2x) in float32 within {EXP:g}·2^-24 of itself for 0 ≤ x ≤ 42, likewise (held on samples)",

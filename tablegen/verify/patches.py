@@ -6,14 +6,15 @@ cut off is charged), less the interpolant of (2 − q)·exp Λ (an analytic func
 is off by 4·M·r^-n/(r − 1), Trefethen 2013, theorem 8.2), is a polynomial again, which Ehlich and Zeller's points bound.
 Cells are taken a share MARGIN wider: rounding may carry a point over an edge. Where exp Λ is tiny, its size is enough.
 
-float32, in units U = 2^-24, first order (SECOND covers the rest). What a rounding moves, along ln z, ln q and ln of the
-root besides Λ/2, with p = 1 − q = √(c/τ), x = 1 − z²; τ' = (x/2, −(2 + p)/(2(1 + p)), −1/2) is what τ moves:
+float32, in units U = 2^-24, first order (SECOND covers the rest). What a rounding moves, along ln z, ln p and ln of the
+root besides Λ/2, with p = √(c/τ) = 1 − q, x = 1 − z²:
 
-    v = scale²  w·τ' + (0, 1, 0)   τ = v + c  τ'             nine = 9τ   (x/2, 0, 0)     ρ², m²  (½, 0, 0), x times
-    ζ           (½, 0, 0)          √ζ, row    (1, 0, 0) each  w, q, 1 + p (0, 1, 0) each  c/τ  (0, p/(2(1 + p)), 0)
-    √           (0, p/(1 + p), 0)  √τ, the quotient, the product  (0, 0, 1) each          exp  (0, 0, EXP)
+    τ = scale² + c  (x/2, −½, −½)   nine = 9τ  (x/2, 0, 0)   ρ²  (½, 0, 0)   ζ  (½, 0, 0)   √ζ, row  (1, 0, 0) each
+    1/τ             (0, ½, ½)       its root  (0, 1, 1)      √c  (0, ROOT, 0)
+    the product with scale, that with exp  (0, 0, 1) each    exp  (0, 0, EXP)
 
-and the local coordinates, the running error of the patch's polynomial (`operations.patch`), and the square.
+q by one more of itself, and without fma: scale² as τ, w times; m² in ρ², x times; √c times the root (0, 1, 0). And the
+local coordinates, the running error of the patch's polynomial (`operations.patch`), and the square.
 """
 
 from collections.abc import Iterator
@@ -33,6 +34,8 @@ from tanhlut.formula import surrogate
 FLOOR = 1e-3  # of w: the variance is proven relative to itself where it is larger, and to this share of w below
 MARGIN = 1e-4  # of half a cell
 EXP = 4.2  # exp(−2x), 0 ≤ x ≤ LEAST, within so many units, relative: 4.06 the text's, 1.1 torch.exp (measured)
+# What √c, as the text has it, is off by, relative, in units of U; and float64's own rounding.
+ROOT = abs(float(surrogate.numbers(np.float32)["ROOT_LOGISTIC"]) / surrogate.LOGISTIC**0.5 - 1.0) / U + 1e-6
 UNDERFLOW = 1e-30  # of variances below nothing is said: their squares are subnormal, or nothing
 _DEGREE = 15
 _TIMES = 5
@@ -214,35 +217,31 @@ def rounding(row: Row, fused: bool) -> Array:
     w0, w1 = q0 * (2.0 - q0), q1 * (2.0 - q1)
     x0, x1 = 1.0 - z1**2, 1.0 - z0**2
     p0, p1 = np.maximum(1.0 - q1, 0.0), 1.0 - q0
-    by_z, by_q = _slopes(row)
-    kappa = (2.0 + p1) / (2.0 * (1.0 + p1)), (2.0 + p0) / (2.0 * (1.0 + p0))
+    by_z, by_p, by_q = _slopes(row)
     one = np.ones_like(q0)
-    zero = np.zeros_like(q0), np.zeros_like(q0)
-    share = p0 / (1.0 + p0), p1 / (1.0 + p1)
+    zero, half, minus, whole = (np.zeros_like(q0),) * 2, (0.5 * one,) * 2, (-0.5 * one,) * 2, (one,) * 2
 
-    def moves(a: Interval, b: Interval, c: Interval) -> Array:
-        """|½·(a·Λ_ln z + b·Λ_ln q) + c|."""
+    def moves(along_z: Interval, along_p: Interval, along_root: Interval) -> Array:
+        """|½·(a·Λ_ln z + b·Λ_ln p) + c|."""
         low, high = (
             0.5 * (first + second_) + third
-            for first, second_, third in zip(_product(a, by_z), _product(b, by_q), c, strict=True)
+            for first, second_, third in zip(_product(along_z, by_z), _product(along_p, by_p), along_root, strict=True)
         )
         return np.maximum(-low, high)
 
-    minus = (-kappa[1], -kappa[0])
     of = roundings(Squares(z0**2, z1**2, w0, w1))
-    total = of.variance * moves(
-        (0.5 * x0 * w0, 0.5 * x1 * w1), (1.0 - w1 * kappa[1], 1.0 - w0 * kappa[0]), (-0.5 * w1, -0.5 * w0)
-    )
-    total = total + of.tau * moves((0.5 * x0, 0.5 * x1), minus, (-0.5 * one, -0.5 * one))
-    total = total + of.nine * moves((0.5 * x0, 0.5 * x1), zero, zero)
+    nine = 0.5 * x0, 0.5 * x1
+    total = of.tau * moves(nine, minus, minus) + of.nine * moves(nine, zero, zero)
+    root = surrogate.LOGISTIC**0.5
+    total = total + of.inverse * moves(zero, half, half) + units(p0 / root, p1 / root) * moves(zero, whole, whole)
     of_z = 0.5 * of.square_in(fused) + 0.5 * of.zeta + units(z0, z1)
     of_z = of_z + units(surrogate.ROWS * z0, surrogate.ROWS * z1)
-    total = total + of_z * moves((one, one), zero, zero)
-    of_q = of.w + units(1.0 + p0, 1.0 + p1) + units(q0, q1)
-    of_q = of_q + share[1] * (0.5 * units(p0**2, p1**2) + units(p0, p1))
-    total = total + of_q * moves(zero, (one, one), zero)
+    total = total + of_z * moves(whole, zero, zero) + ROOT * moves(zero, whole, zero)
+    total = total + units(q0, q1) * 0.5 * np.maximum(-by_q[0], by_q[1])
+    if not fused:
+        total = total + w1 * of.variance * moves(nine, minus, minus) + units(p0, p1) * moves(zero, whole, zero)
     local, horner = _horner(row.values, fused)
-    arithmetic = 2.0 * (total + 3.0 + EXP) + 1.0 + local + horner
+    arithmetic = 2.0 * (total + 2.0 + EXP) + 1.0 + local + horner
     return np.asarray(arithmetic * U * SECOND)
 
 
@@ -251,8 +250,8 @@ def _product(a: Interval, b: Interval) -> Interval:
     return np.minimum.reduce(ends), np.maximum.reduce(ends)
 
 
-def _slopes(row: Row) -> tuple[Interval, Interval]:
-    """dΛ/d ln z and dΛ/d ln q over cells."""
+def _slopes(row: Row) -> tuple[Interval, Interval, Interval]:
+    """dΛ/d ln z, dΛ/d ln p and dΛ/d ln q over cells."""
     count = 6
     at = (2.0 * zeros(count) - 1.0) * (1.0 + MARGIN)
     powers = np.vander(at, 4, increasing=True)
@@ -263,8 +262,9 @@ def _slopes(row: Row) -> tuple[Interval, Interval]:
     z = 0.5 * (z0 + z1) + 0.5 * (z1 - z0) * at
     q = 0.5 * (q0 + q1)[:, None] + 0.5 * (q1 - q0)[:, None] * at
     by_z = np.einsum("cyx,ax,by->cab", row.values, steep, powers) * (2.0 * surrogate.ROWS * z)[None, :, None]
-    by_q = np.einsum("cyx,ax,by->cab", row.values, powers, steep) * (2.0 * surrogate.COLUMNS * q)[:, None, :]
-    return _range_of(by_z * (0.0 if row.beyond else 1.0)), _range_of(by_q)
+    by_q = np.einsum("cyx,ax,by->cab", row.values, powers, steep) * 2.0 * surrogate.COLUMNS
+    by_z = by_z * (0.0 if row.beyond else 1.0)
+    return _range_of(by_z), _range_of(by_q * (q - 1.0)[:, None, :]), _range_of(by_q * q[:, None, :])
 
 
 def _range_of(values: Array) -> Interval:

@@ -4,15 +4,16 @@ Against a witness b·P̂ (`heat`) the mean's b·(1 + ζ·N/D) is off by b·(D·(
 t·D ± b·(D·(1 − P̂) + ζ·N) ≥ 0, polynomials, whose least value the zeros of Chebyshev's polynomials of TIMES their degree
 tell but for a share of their spread. So for E log cosh, relative to ρ, with D·(A₀ − P̂) + x·N.
 
-float32, U = 2^-24, first order (SECOND covers the rest), over CELLS² cells of the square. Six roundings make the
-coordinates, one unit each, and each moves the value F(b, ζ, w) along its own direction (d ln b, d ln ζ, d ln w):
+float32, U = 2^-24, first order (SECOND covers the rest), over CELLS² cells of the square. Six roundings make b and 1/τ,
+one unit each. What follows from b follows it as the truth does, x = b², ζ = 1 − x, y = 1 − 2x; so does u = 1 − 2c/τ
+with 1/τ. So each moves the value along its own direction, (d ln b, du) besides ln ρ:
 
-    v = scale²        w·(−½ζ, 1 − ζ, −1) + (0, 0, 1)       nine = 9τ   (−½ζ, 1 − ζ, 0)       ρ, b     (1, 0, 0) twice
-    τ = v + c         (−½ζ, 1 − ζ, −1)                      ρ²          (½, 1, 0)             ζ        (0, 1, 0)
-                                                                                              w        (0, 0, 1)
+    τ = scale² + c   (−½ζ, 2(1 − w))       nine = 9τ   (−½ζ, 0)       ρ²    (−½, 0)       ρ, b   (1, 0) each
+    1/τ              (0, 2(1 − w))
 
-(in two roundings for an fma, ρ² has 1 + x of them), y = 2ζ − 1 and u = 2w − 1 one more each. Horner's rule, in fma or
-in two roundings, by its running error: each partial sum is a polynomial, so its largest value over a cell is known too.
+and x (where it is rounded), ζ, y, u by one more each. In two roundings for an fma: scale² moves as τ does, w times; ρ²
+has 1 + x of them; x has one; so has c/τ. Horner's rule, in fma or in two roundings, by its running error: each partial
+sum is a polynomial, so its largest value over a cell is known too.
 """
 
 from collections.abc import Callable
@@ -210,19 +211,22 @@ def mean_rounding(vector: NDArray[np.float32], fused: bool) -> float:
         grid = grid_of("mean", vector, boxes)
         of = roundings(boxes)
         of_ratio, horner, slopes = _ratio(grid, of, "mean", vector, fused)
-        zeta, w = grid.zeta, grid.w
-        # d/d ln b, d/d ln ζ, d/d ln w of 1 + ζ·G, times D² (b itself apart).
-        by_b = grid.d * (grid.d + zeta * grid.n)
-        by_zeta = zeta * (grid.n * grid.d + 2.0 * zeta * (grid.n_y * grid.d - grid.n * grid.d_y))
-        by_w = 2.0 * zeta * w * (grid.n_u * grid.d - grid.n * grid.d_u)
-        tau = (1.0 - zeta) * by_zeta - 0.5 * zeta * by_b
-        moved = of.variance * grid.over_d2(w * (tau - by_w) + by_w) + of.tau * grid.over_d2(tau - by_w)
-        moved = moved + of.nine * grid.over_d2(tau) + of.zeta * grid.over_d2(by_zeta) + of.w * grid.over_d2(by_w)
-        moved = moved + of.square_in(fused) * grid.over_d2(0.5 * by_b + by_zeta)
-        moved = moved + (of.rho + of.b) * grid.over_d2(by_b)
+        zeta, x = grid.zeta, 1.0 - grid.zeta
+        # F = 1 + ζ·G and its slopes, times D²: by ζ and y with it; of b·F by ln b; by 1/τ, in parts of it.
+        itself = grid.d * (grid.d + zeta * grid.n)
+        by_zeta = grid.n * grid.d + 2.0 * zeta * (grid.n_y * grid.d - grid.n * grid.d_y)
+        by_b = itself - 2.0 * x * by_zeta
+        by_inverse = 2.0 * (1.0 - grid.w) * zeta * (grid.n_u * grid.d - grid.n * grid.d_u)
+        tau = by_inverse - 0.5 * zeta * by_b
+        moved = of.tau * grid.over_d2(tau) + of.inverse * grid.over_d2(by_inverse)
+        moved = moved + (0.5 * (of.square_in(fused) + of.nine * boxes.v1) + of.rho + of.b) * grid.over_d2(by_b)
+        moved = moved + of.zeta * grid.over_d2(zeta * grid.n * grid.d)
+        if not fused:
+            moved = moved + of.variance * grid.over_d2(grid.w * tau) + of.share * grid.over_d2(by_inverse)
+            moved = moved + of.x * grid.over_d2(x * by_zeta)
         rounded = boxes.v1 * (slopes + horner + of_ratio * (1.0 if fused else 2.0))
         b = np.sqrt(1.0 - boxes.v0)
-        last = np.minimum(half_ulp(b * grid.over_d2(by_b)), 0.5)  # no mean is over 1
+        last = np.minimum(half_ulp(b * grid.over_d2(itself)), 0.5)  # no mean is over 1
         return np.asarray((b * (moved + rounded) + last) * U * SECOND + TINY)
 
     return _largest_of(judged, (0.45, 0.6, 0.8, 0.9, 1.0))
@@ -277,17 +281,21 @@ def entropy_error(vector: NDArray[np.float32], witness: Array, relative: float, 
         u = 2.0 * w - 1.0
         e, e_u = (part.at(np.zeros(1), u) for part in (edge, edge.by_u()))
         n_y, n_u = grid.n_y * grid.d - grid.n * grid.d_y, grid.n_u * grid.d - grid.n * grid.d_u
-        # Of A, times D²: itself, and along ln b, ln ζ, ln w.
+        # Of A, times D²: itself; by x, its factor alone and y with it; by ln b; by u; by 1/τ, in parts of it.
         itself = grid.d * (grid.d * e + x * grid.n)
-        by_b, by_zeta = 2.0 * x * grid.n * grid.d, 2.0 * zeta * x * n_y
-        by_w = 2.0 * w * (e_u * grid.d * grid.d + x * n_u)
-        tau = 0.5 * zeta * (itself - by_b) + (1.0 - zeta) * by_zeta
+        factor = grid.n * grid.d
+        by_x = factor - 2.0 * x * n_y
+        by_b = 2.0 * x * by_x
+        by_u = e_u * grid.d * grid.d + x * n_u
+        by_inverse = 2.0 * (1.0 - w) * by_u
+        tau = 0.5 * zeta * (itself - by_b) + by_inverse
         of = roundings(boxes)
-        moved = of.variance * grid.over_d2(w * (tau - by_w) + by_w) + of.tau * grid.over_d2(tau - by_w)
-        moved = moved + of.nine * grid.over_d2(tau) + of.zeta * grid.over_d2(by_zeta) + of.w * grid.over_d2(by_w)
-        moved = moved + of.square_in(fused) * grid.over_d2(0.5 * (itself - by_b) - by_zeta)
-        moved = moved + of.rho * grid.over_d2(itself - by_b) + (of.b + 0.5 * of.x) * grid.over_d2(by_b)
-        moved = moved + of.y * grid.over_d2(x * n_y) + of.u * grid.over_d2(e_u * grid.d * grid.d + x * n_u)
+        moved = of.tau * grid.over_d2(tau) + of.inverse * grid.over_d2(by_inverse) + of.b * grid.over_d2(by_b)
+        with_rho = 0.5 * (of.square_in(fused) + of.nine * boxes.v1) + of.rho
+        moved = moved + with_rho * grid.over_d2(itself - by_b) + of.x * grid.over_d2(x * (factor if fused else by_x))
+        moved = moved + of.y * grid.over_d2(x * n_y) + of.u * grid.over_d2(by_u)
+        if not fused:
+            moved = moved + of.variance * grid.over_d2(w * tau) + of.share * grid.over_d2(by_inverse)
         of_ratio, horner, _ = _ratio(grid, of, "log_cosh", vector, fused)
         size, of_x = grid.over_d2(itself), 1.0 - boxes.v0
         arithmetic = _horner(edge, grid, fused) + of_x * (horner + of_ratio * (0.0 if fused else 1.0))

@@ -39,8 +39,10 @@ def units(low: Array, high: Array) -> Array:
 class Roundings(NamedTuple):
     """Of the coordinates over boxes; y = 2ζ − 1 and u = 2w − 1 absolutely, all else relative."""
 
-    variance: Array
+    variance: Array  # without fma
     tau: Array
+    inverse: Array  # 1/τ
+    share: Array  # c/τ = 1 − w, without fma
     nine: Array
     product: Array  # loc², without fma: in parts of ρ²
     square: Array
@@ -48,7 +50,6 @@ class Roundings(NamedTuple):
     b: Array
     x: Array
     zeta: Array
-    w: Array
     y: Array
     u: Array
 
@@ -67,6 +68,8 @@ def roundings(boxes: Squares) -> Roundings:
     return Roundings(
         variance=units(w0 * t0, w1 * t1),
         tau=units(t0, t1),
+        inverse=units(1.0 / t1, 1.0 / t0),
+        share=units(1.0 - w1, 1.0 - w0),
         nine=units(9.0 * t0, 9.0 * t1),
         product=x1 * units(x0 * s0, x1 * s1),
         square=units(s0, s1),
@@ -74,7 +77,6 @@ def roundings(boxes: Squares) -> Roundings:
         b=units(np.sqrt(x0), np.sqrt(x1)),
         x=units(x0, x1),
         zeta=units(z0, z1),
-        w=units(w0, w1),
         y=np.minimum(half_ulp(np.maximum(np.abs(2.0 * z0 - 1.0), np.abs(2.0 * z1 - 1.0))), 0.5),
         u=np.minimum(half_ulp(np.maximum(np.abs(2.0 * w0 - 1.0), np.abs(2.0 * w1 - 1.0))), 0.5),
     )

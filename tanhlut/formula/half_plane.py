@@ -5,8 +5,8 @@
 The half-plane is the unit square of (ζ, w): with c = π²/12 (the variance of the logistic law whose density is
 sech²/2, so that τ = scale² + c is the variance of X plus that noise),
 
-    τ = scale² + c,  w = scale²/τ,  ρ = √(loc² + 9·τ),  b = |loc|/ρ,  ζ = 9·τ/ρ² = 1 − b²,
-    z = √ζ,  q = 1 − √(1 − w) = w/(1 + √(c/τ)),
+    τ = scale² + c,  w = scale²/τ = 1 − c/τ,  ρ = √(loc² + 9·τ),  b = |loc|/ρ,  ζ = 9·τ/ρ² = 1 − b²,
+    z = √ζ,  q = 1 − √(1 − w) = 1 − √(c/τ),
 
 on which these are smooth (G, A: `moments`, `patched`):
 
@@ -29,24 +29,56 @@ if TYPE_CHECKING:
 
 
 @element
-def square_of(loc, scale):
-    """(b, ζ, w, ρ, τ, k·scale, k) of k·|loc| and k·scale, k a power of two that keeps the squares in range."""
+def sums_of(loc, scale):
+    """(k·|loc|, k·scale, k, k²·c, k²·τ, k²·9·τ, k²·ρ²), k a power of two that keeps the squares in range.
+
+    Where k is not 1, c is nothing to |loc| or to scale. Then τ may be nothing, too, and is the smallest normal number:
+    so nothing is divided by 0, and no answer depends on whether subnormal numbers are flushed.
+    """
     m = without_sign(loc)
-    size = at_least(m, scale)
-    k = select(size > BIG, select(size > HUGE, OF_HUGE, OF_BIG), ONE)
-    m, scale = at_most(m * k, CAP), at_most(scale * k, CAP)
-    variance = scale * scale
-    tau = fma(k * k, LOGISTIC, variance)
+    big = at_least(m, scale) > BIG
+    k, c = select(big, OF_BIG, ONE), select(big, ZERO, LOGISTIC)
+    m, scaled = at_most(m * k, CAP), at_most(scale * k, CAP)
+    tau = at_least(fma(scaled, scaled, c), SMALLEST_NORMAL)
     nine = NINE * tau
-    square = fma(m, m, nine)
+    return m, scaled, k, c, tau, nine, fma(m, m, nine)
+
+
+@element
+def base_of(loc, scale):
+    """(b, k·ρ, k²·c, 1/(k²·τ)).
+
+    A rounding of ρ² or ρ moves b alone, and what follows from b as the truth moves; one of τ is another scale².
+    """
+    m, _, _, c, tau, _, square = sums_of(loc, scale)
     rho = square_root(square)
-    return divide(m, rho), divide(nine, square), divide(variance, tau), rho, tau, scale, k
+    return divide(m, rho), rho, c, divide(ONE, tau)
+
+
+@element
+def square_of(loc, scale):
+    """(b, ζ, w, k·ρ)."""
+    b, rho, c, inverse = base_of(loc, scale)
+    return b, fma(-b, b, ONE), fma(-c, inverse, ONE), rho
+
+
+@element
+def whole(x, loc, scale):
+    """x of k·x, k that of `sums_of`."""
+    return x * select(at_least(absolute(loc), scale) > BIG, FROM_BIG, ONE)
 
 
 @element
 def centred(x):
     """2x − 1."""
     return fma(TWO, x, -ONE)
+
+
+@element
+def centred_square_of(loc, scale):
+    """(b, 2ζ − 1, 2w − 1, k·ρ)."""
+    b, rho, c, inverse = base_of(loc, scale)
+    return b, fma(-TWO * b, b, ONE), fma(-TWO * c, inverse, ONE), rho
 
 
 @element
@@ -69,11 +101,13 @@ def mean_slopes_by(value, by_zeta, by_w, loc, scale, low, high):
 
     With loc, b moves by ζ/ρ and ζ by −2·b·ζ/ρ; with scale, b by −b·ζ·scale/τ and w by 2·(1 − w)·scale/τ.
     """
-    b, zeta, w, rho, tau, scaled, k = square_of(loc, scale)
+    _, scaled, k, _, _, _, _ = sums_of(loc, scale)
+    b, rho, c, inverse = base_of(loc, scale)
+    zeta = fma(-b, b, ONE)
     inside = value - TWO * (b * b) * by_zeta
     nowhere = (absolute(loc) == INFINITY) | (scale == INFINITY)
     by_loc = at_most(select(nowhere, ZERO, divide(zeta, rho) * k * at_least(inside, ZERO)), ONE)
-    falls = divide(b * scaled, tau) * k * fma(zeta, inside, -(TWO * (ONE - w) * by_w))
+    falls = (b * scaled) * inverse * k * fma(zeta, inside, -(TWO * (c * inverse) * by_w))
     by_scale = -signed(without_sign(select(nowhere | (falls < ZERO), ZERO, falls)), loc)
     half, _ = image(low, high)
     return answered(half * by_loc, loc, scale), answered(half * by_scale, loc, scale)
@@ -95,19 +129,26 @@ def place(x, y, rows, first_row, columns, begin):
     Rows run over x ∈ [first_row/rows, 1], nearer 0 the first serves; columns over y ∈ [0, 1]. f, h ∈ [−1, 1].
     """
     row = at_least(select(x == x, x, ONE) * rows, first_row)
-    column = select(y == y, y, ONE) * columns
+    column = at_least(select(y == y, y, ONE) * columns, ZERO)
     i, j = at_most(floor(row), rows - ONE), at_most(floor(column), columns - ONE)
     at = integer(integer(fma(i - first_row, columns, j)) * PATCH + begin)
     return at, centred(row - i), centred(column - j)
 
 
 @element
+def roots_of(loc, scale):
+    """(z, 1/(k·√τ))."""
+    _, _, _, _, tau, nine, square = sums_of(loc, scale)
+    return square_root(divide(nine, square)), square_root(divide(ONE, tau))
+
+
+@element
 def stddev_place(loc, scale):
-    """Where in Λ's patches, and √w as scale/√τ, which keeps its digits where scale² has none."""
-    _, zeta, w, _, tau, scaled, k = square_of(loc, scale)
-    q = divide(w, ONE + square_root(divide(k * k * LOGISTIC, tau)))
-    at, f, h = place(square_root(zeta), q, ROWS, FIRST_ROW, COLUMNS, PATCHES)
-    return at, f, h, divide(scaled, square_root(tau))
+    """Where in Λ's patches, and √w as scale/√τ, which keeps its digits where scale² and q have none."""
+    _, scaled, k, _, _, _, _ = sums_of(loc, scale)
+    z, inverse = roots_of(loc, scale)
+    at, f, h = place(z, fma(-ROOT_LOGISTIC * k, inverse, ONE), ROWS, FIRST_ROW, COLUMNS, PATCHES)
+    return at, f, h, scaled * inverse
 
 
 @element
@@ -131,16 +172,19 @@ def stddev_slopes(loc, scale, data, low, high):
 
     With loc, z moves by −b·z/ρ; with scale, by b²·z·scale/τ, q by (1 − q)·scale/τ, log √w by (1 − w)/scale.
     """
-    b, zeta, w, rho, tau, scaled, k = square_of(loc, scale)
-    at, f, h, _ = stddev_place(loc, scale)
+    _, scaled, k, _, _, _, _ = sums_of(loc, scale)
+    b, rho, _, _ = base_of(loc, scale)
+    z, inverse = roots_of(loc, scale)
+    at, f, h, root_w = stddev_place(loc, scale)
     log_ratio, by_f, by_h = patch_slopes(data, at, f, h)
-    z, by_z, by_q = square_root(zeta), by_f * ROWS, by_h * COLUMNS  # half the derivatives: f = 2·z·ROWS − …
-    unit = divide(exp_minus_twice(at_most(-QUARTER * log_ratio, LEAST)), square_root(tau))
-    rest = fma(by_z * (b * b), z, by_q * square_root(divide(k * k * LOGISTIC, tau)))
+    by_z, by_q = by_f * ROWS, by_h * COLUMNS  # half the derivatives: f = 2·z·ROWS − …
+    unit = exp_minus_twice(at_most(-QUARTER * log_ratio, LEAST)) * inverse
+    w, p = root_w * root_w, ROOT_LOGISTIC * k * inverse  # p = 1 − q
+    rest = fma(by_z * (b * b), z, by_q * p)
     half, _ = image(low, high)
     nowhere = (absolute(loc) == INFINITY) | (scale == INFINITY)
     by_loc = select(nowhere, ZERO, scaled * unit * divide(k * by_z * b * z, rho))
-    by_scale = select(nowhere, ZERO, k * unit * fma(w, rest, ONE - w))
+    by_scale = select(nowhere, ZERO, k * unit * fma(w, rest, p * p))
     odd = select(by_loc < ZERO, signed(-by_loc, loc), -signed(by_loc, loc))
     return answered(half * odd, loc, scale), answered(half * by_scale, loc, scale)
 

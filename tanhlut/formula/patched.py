@@ -8,14 +8,14 @@ Written in `operations`, run by `instantiate` after `half_plane`.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tanhlut.formula.half_plane import entropy_by, mean_by, mean_slopes_by, place, square_of
+    from tanhlut.formula.half_plane import entropy_by, mean_by, mean_slopes_by, place, square_of, whole
     from tanhlut.formula.operations import *
 
 
 @element
 def mean_place(loc, scale):
     """Where in F's patches, and b."""
-    b, zeta, w, _, _, _, _ = square_of(loc, scale)
+    b, zeta, w, _ = square_of(loc, scale)
     at, f, h = place(zeta, w, MEAN_ROWS, ZERO, MEAN_COLUMNS, MEAN_PATCHES)
     return at, f, h, b
 
@@ -44,9 +44,9 @@ def mean_slopes(loc, scale, data, low, high):
 @element
 def entropy_place(loc, scale):
     """Where in A's patches, and ρ."""
-    _, zeta, w, rho, _, _, k = square_of(loc, scale)
+    _, zeta, w, rho = square_of(loc, scale)
     at, f, h = place(zeta, w, ENTROPY_ROWS, ZERO, ENTROPY_COLUMNS, ENTROPY_PATCHES)
-    return at, f, h, divide(rho, k)
+    return at, f, h, whole(rho, loc, scale)
 
 
 @element

@@ -84,19 +84,17 @@ LOGISTIC = 0.822467029094696  # π²/12 rounded to float32: the chart is that of
 
 
 class Range(NamedTuple):
-    """Beyond `big`, `huge` both arguments are taken smaller by a power of two, so that no square leaves the precision's
+    """Beyond `big` both arguments are taken `of_big` times, a power of two, so that no square leaves the precision's
     range; what is infinite is taken for `cap`."""
 
     big: float
-    huge: float
     of_big: float
-    of_huge: float
     cap: float
     least: float  # exp(−2·least) is a normal number
 
 
-SINGLE_RANGE = Range(2.0**60, 2.0**100, 2.0**-40, 2.0**-70, 2.0**61, 42.0)
-DOUBLE_RANGE = Range(2.0**480, 2.0**800, 2.0**-320, 2.0**-560, 2.0**490, 80.0)
+SINGLE_RANGE = Range(2.0**60, 2.0**-67, 2.0**61, 42.0)
+DOUBLE_RANGE = Range(2.0**480, 2.0**-540, 2.0**490, 80.0)
 
 
 def side(double: bool) -> int:
@@ -112,10 +110,10 @@ def numbers(real: Callable[[float], Any], double: bool = False) -> dict[str, Any
         "LEAST": limits.least,
         "NINE": 9.0,
         "LOGISTIC": LOGISTIC,
+        "ROOT_LOGISTIC": math.sqrt(LOGISTIC),
         "BIG": limits.big,
-        "HUGE": limits.huge,
         "OF_BIG": limits.of_big,
-        "OF_HUGE": limits.of_huge,
+        "FROM_BIG": 1.0 / limits.of_big,
         "CAP": limits.cap,
         "INFINITY": math.inf,
         "ENTROPY_OF_UNIT": 0.5 * math.log(2.0 * math.pi * math.e) + 2.0 * math.log(2.0),

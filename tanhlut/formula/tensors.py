@@ -31,6 +31,17 @@ def of(x: Tensor) -> Any:
     return DOUBLE if x.dtype == torch.float64 else SINGLE
 
 
+def _select(dtype: torch.dtype) -> Any:
+    """torch.where, which makes default floats of two numbers: float64's have not their range."""
+
+    def select(condition: Tensor, yes: Any, no: Any) -> Tensor:
+        if not isinstance(yes, Tensor) and not isinstance(no, Tensor):
+            yes = torch.full((), yes, dtype=dtype, device=condition.device)
+        return torch.where(condition, yes, no)
+
+    return select
+
+
 def _at_most(x: Tensor, most: Any) -> Tensor:
     return torch.minimum(x, most) if isinstance(most, Tensor) else x.clamp(max=most)
 
@@ -108,7 +119,7 @@ def _operations(given: Coefficients, double: bool) -> dict[str, Any]:
         "fma": _fma,
         "divide": _divide,
         "divide_roughly": _divide,
-        "select": torch.where,
+        "select": _select(torch.float64 if double else torch.float32),
         "absolute": torch.abs,
         "at_most": _at_most,
         "at_least": _at_least,

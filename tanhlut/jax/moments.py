@@ -14,11 +14,9 @@ import jax
 import jax.numpy as jnp
 
 from tanhlut.formula.nodes import RULES
-from tanhlut.formula.surrogate import SINGLE_RANGE
 from tanhlut.jax.numbers import numbers
 from tanhlut.jax.text import DOUBLE, SINGLE, of, signed
 
-ORDINARY = 128.0
 Pair = tuple[jax.Array, jax.Array]
 
 
@@ -78,13 +76,9 @@ def _(primals: Pair, tangents: Pair) -> Pair:
 
 
 def _surrogate(name: str, loc: jax.Array, scale: jax.Array) -> jax.Array:
-    """By the text in float32, which scales a loc beyond `huge` down by a number whose square XLA flushes to 0; no scale
-    below ORDINARY can be told from that there."""
-    far = (jnp.abs(loc) > SINGLE_RANGE.huge) & (scale >= 0.0) & (scale < ORDINARY)
-    value: jax.Array = getattr(SINGLE, name)(loc, jnp.where(far, ORDINARY, scale), numbers(), -1.0, 1.0)
-    if name in ("mean", "mean_by_loc"):
-        return value
-    return jnp.where(far & (scale == 0.0), -jnp.inf, value) if name == "entropy" else jnp.where(far, 0.0, value)
+    """By the text in float32."""
+    value: jax.Array = getattr(SINGLE, name)(loc, scale, numbers(), -1.0, 1.0)
+    return value
 
 
 def _mean(loc: jax.Array, scale: jax.Array) -> jax.Array:

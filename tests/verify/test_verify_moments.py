@@ -10,6 +10,7 @@ from pathlib import Path
 import mpmath
 import numpy as np
 import pytest
+import torch
 from numpy.polynomial import chebyshev
 
 from tablegen import store
@@ -17,9 +18,10 @@ from tablegen.__main__ import main
 from tablegen.verify import heat, moments, surrogates
 from tablegen.verify.moments import bound_of, errors, queries
 from tanhlut import ModeTable
+from tanhlut.compute import functions
 from tanhlut.compute.functions import moments_of
 from tanhlut.file.moments import Moments
-from tanhlut.formula import surrogate
+from tanhlut.formula import plain, surrogate
 
 pytest.importorskip("flint")
 FILE = moments_of(None)
@@ -82,6 +84,24 @@ def test_the_bounds_hold_and_are_claimed() -> None:
         for backend, allowed in (("cpu", bound.kernels), ("eager", bound.operations)):
             assert errors(table, quantity, loc, scale, backend).max() <= allowed
     assert moments.broken(table) is None
+
+
+def test_rounding_moves_no_mean_further_than_bounded() -> None:
+    """The text in float32, with fma and without, against the same rational in float64 over the exact chart."""
+    loc, scale = queries(np.random.default_rng(7), 400_000)
+    wide, spread = loc.astype(np.float64), scale.astype(np.float64) ** 2
+    tau = spread + surrogate.LOGISTIC
+    square = wide**2 + 9.0 * tau
+    zeta, b = 9.0 * tau / square, wide / np.sqrt(square)
+    y, u = 2.0 * zeta - 1.0, 2.0 * spread / tau - 1.0
+    above, below = (surrogates.rows_of(f"mean_{part}", FILE.vector) for part in ("numerator", "denominator"))
+    exact = b * (1.0 + zeta * above.at(y, u) / below.at(y, u))
+    pair = torch.from_numpy(loc), torch.from_numpy(scale)
+    with np.errstate(all="ignore"):
+        fused = plain.SINGLE.mean(loc, scale, FILE.vector, -np.float32(1.0), np.float32(1.0))
+    for found, of in ((fused, True), (functions.evaluate("mean", *pair, None, "eager").numpy(), False)):
+        seen, allowed = np.abs(found - np.minimum(exact, 1.0)).max(), surrogates.mean_rounding(FILE.vector, of)
+        assert 0.35 * allowed <= seen <= allowed
 
 
 LIES: dict[str, Callable[[np.ndarray], None]] = {
