@@ -5,24 +5,30 @@ AVX2 and AVX-512: twice as much): so the vector runs along f, within one element
 IEEE 754 says, in the order of `surrogate.patches`.
 """
 
+from typing import Any
+
 from llvmlite import ir
 
 from tanhlut.compute.memory import Array
-from tanhlut.compute.vectors import INT64, Vector, apart, constant, intrinsic, spread, together
+from tanhlut.compute.vectors import INT64, Vector, apart, constant, intrinsic, spread, together, turned
 
 LANES = 4
 
 
+def patches(data: Array, at: Array, f: Array, h: Array, i: Any, side: int) -> Vector:
+    """The polynomials of four elements, from place i on: their side² coefficients lie from place `at` of `data` on."""
+    rows = [_along_h(data, at.one(k), f.one(k), h.one(k), side) for k in _four(at.builder, i)]
+    value, *rest = reversed(turned(rows))
+    for term in rest:
+        value = intrinsic("fma", value, f.run(i, LANES), term)
+    return value
+
+
 def patch(data: Array, at: Vector, f: Vector, h: Vector, side: int) -> Vector:
-    """The polynomial of side² coefficients from place `at` of `data`, an array of f's kind."""
+    """The same of one element, or of each of a vector."""
     if _many(f):
         return together([patch(data, *lane, side) for lane in _lanes(at, f, h)])
-    rows = _Rows(data, at, side)
-    square, along = _spread(h * h), _spread(h)
-    odd, even = rows[side - 1], rows[side - 2]
-    for k in range(side - 3, 0, -2):
-        odd, even = _fma(odd, square, rows[k]), _fma(even, square, rows[k - 1])
-    return _along(_fma(odd, along, even), f)
+    return _along(_along_h(data, at, f, h, side), f)
 
 
 def patch_slopes(data: Array, at: Vector, f: Vector, h: Vector, side: int) -> tuple[Vector, ...]:
@@ -41,7 +47,17 @@ def patch_slopes(data: Array, at: Vector, f: Vector, h: Vector, side: int) -> tu
     for term in terms[-3::-1]:
         by_f = intrinsic("fma", by_f, f, value)
         value = intrinsic("fma", value, f, term)
-    return _along(total, f), by_f, _along(slope, f)
+    return _along(_along_fourths(total, f), f), by_f, _along(_along_fourths(slope, f), f)
+
+
+def _along_h(data: Array, at: Vector, f: Vector, h: Vector, side: int) -> Vector:
+    """What is left of a patch's polynomial: one of degree 3 in f."""
+    rows, along = _Rows(data, at, side), _spread(h)
+    square = along * along
+    odd, even = rows[side - 1], rows[side - 2]
+    for k in range(side - 3, 0, -2):
+        odd, even = _fma(odd, square, rows[k]), _fma(even, square, rows[k - 1])
+    return _along_fourths(_fma(odd, along, even), f)
 
 
 class _Rows:
@@ -71,15 +87,24 @@ def _fma(a: list[Vector], b: Vector, c: list[Vector]) -> list[Vector]:
     return [intrinsic("fma", x, b, y) for x, y in zip(a, c, strict=True)]
 
 
-def _along(row: list[Vector], f: Vector) -> Vector:
-    """The polynomial in f with a row's coefficients: of the vectors by Horner's rule in f⁴, of the lanes in f."""
+def _along_fourths(row: list[Vector], f: Vector) -> Vector:
+    """The polynomial in f with a row's coefficients as one of degree 3: by Horner's rule in f⁴."""
     total = row[-1:]
     if len(row) > 1:
         square = f * f
         fourth = _spread(square * square)
         for vector in row[-2::-1]:
             total = _fma(total, fourth, [vector])
-    *rest, value = apart(total[0])
+    return total[0]
+
+
+def _along(row: Vector, f: Vector) -> Vector:
+    """The polynomial of degree 3 in f."""
+    *rest, value = apart(row)
     for term in reversed(rest):
         value = intrinsic("fma", value, f, term)
     return value
+
+
+def _four(builder: Any, i: Any) -> list[Any]:
+    return [builder.add(i, constant(lane, INT64)) for lane in range(LANES)]

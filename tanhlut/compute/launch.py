@@ -52,18 +52,18 @@ def on_cpu(
     table = NO_TABLE if table is None or method == "exact" else table
     real, narrow = str(loc.dtype).removeprefix("torch."), not table.bounds.whole_plane
     kernel = available.cpu_kernels().kernel(real, COMPILED.index(method), narrow)
-    shared(kernel.call, loc, scale, out, low, high, table.address)
+    shared(kernel.call, (loc, scale, out), low, high, table.address)
 
 
-def shared(kernel: Any, loc: Tensor, scale: Tensor, out: Tensor, *rest: Any) -> None:
+def shared(kernel: Any, tensors: tuple[Tensor, ...], *rest: Any) -> None:
     """A kernel (addresses, begin, end, rest) on tensors as `on_cpu` wants them, shared among threads if that pays."""
-    a, b, c, n = loc.data_ptr(), scale.data_ptr(), out.data_ptr(), loc.numel()
+    n, addresses = tensors[0].numel(), [tensor.data_ptr() for tensor in tensors]
     if n < threads.THRESHOLD:
-        kernel(a, b, c, 0, n, *rest)
+        kernel(*addresses, 0, n, *rest)
     else:
 
-        def work(begin: int, end: int, _kept: object = (loc, scale, out)) -> None:  # as long as a thread may be in it
-            kernel(a, b, c, begin, end, *rest)
+        def work(begin: int, end: int, _kept: object = tensors) -> None:  # as long as a thread may be in it
+            kernel(*addresses, begin, end, *rest)
 
         threads.run(work, n)
 

@@ -35,7 +35,7 @@ class Array:
         return self._load(self.place(i), self.kind, BYTES[self.kind])
 
     def put(self, i: Any, number: Vector) -> None:
-        """Write one number."""
+        """Write one number, or a vector of any length, from place i on."""
         self._store(self.place(i), number, BYTES[self.kind])
 
     def run(self, i: Any, count: int) -> Vector:

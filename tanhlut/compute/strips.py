@@ -101,15 +101,9 @@ class Strips:
         builder.ret_void()
 
     @contextmanager
-    def each(self) -> Iterator[Any]:
-        """A pass: what is written inside is done for the vector at each place."""
-        with self._loop(self._filled, self.lanes) as i:
-            yield i
-
-    @contextmanager
-    def each_alone(self) -> Iterator[Any]:
-        """The same for each element by itself."""
-        with self._loop(self._count, 1) as i:
+    def each(self, lanes: int = 0) -> Iterator[Any]:
+        """A pass: what is written inside is done for each vector, or for so many elements, from place i on."""
+        with self._loop(self._filled, lanes or self.lanes) as i:
             yield i
 
     @contextmanager

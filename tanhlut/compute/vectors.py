@@ -148,13 +148,16 @@ def together(elements: list[Vector]) -> Vector:
     return first.same(whole)
 
 
+def turned(rows: list[Vector]) -> list[Vector]:
+    """Of four vectors of four the columns, in eight instructions."""
+    low, high = (([0, 4, 1, 5], [2, 6, 3, 7]), ([0, 1, 4, 5], [2, 3, 6, 7]))
+    first, second, third, fourth = (_shuffled(rows[k], rows[k + 1], places) for k in (0, 2) for places in low)
+    return [_shuffled(a, b, places) for a, b in ((first, third), (second, fourth)) for places in high]
+
+
 def every_other(vector: Vector, first: int) -> Vector:
     """The elements at places first, first + 2, …"""
-    count = vector.value.type.count // 2
-    places = [ir.Constant(INT32, first + 2 * k) for k in range(count)]
-    nothing = ir.Constant(vector.value.type, ir.Undefined)
-    chosen = ir.Constant(ir.VectorType(INT32, count), places)
-    return vector.same(vector.builder.shuffle_vector(vector.value, nothing, chosen))
+    return _shuffled(vector, vector, [*range(first, vector.value.type.count, 2)])
 
 
 def halves(words: Vector) -> tuple[Vector, Vector]:
@@ -211,6 +214,12 @@ def select(condition: Vector, yes: Any, no: Any, kind: Any) -> Vector:
     result = given[0].value.type if given else condition.as_kind(kind)
     sides = [part.value if isinstance(part, Vector) else constant(part, result) for part in (yes, no)]
     return condition.same(condition.builder.select(condition.value, *sides))
+
+
+def _shuffled(a: Vector, b: Vector, places: list[int]) -> Vector:
+    """Of the elements of two vectors, one behind the other, those at some places."""
+    chosen = ir.Constant(ir.VectorType(INT32, len(places)), [ir.Constant(INT32, place) for place in places])
+    return a.same(a.builder.shuffle_vector(a.value, b.value, chosen))
 
 
 def _element(kind: Any) -> Any:

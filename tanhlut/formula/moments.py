@@ -13,11 +13,17 @@ if TYPE_CHECKING:
 
 
 @element
+def mean_of(b, g, loc, scale, low, high):
+    """E of the action by b and G."""
+    return mean_by(fma(b * fma(-b, b, ONE), g, b), loc, scale, low, high)
+
+
+@element
 def mean(loc, scale, data, low, high):
     """E of the action: odd in loc bit for bit on symmetric bounds, a bound at loc = ±inf."""
     b, y, u, _ = centred_square_of(loc, scale)
     g = divide(mean_numerator(data, y, u), mean_denominator(data, y, u))
-    return mean_by(fma(b * fma(-b, b, ONE), g, b), loc, scale, low, high)
+    return mean_of(b, g, loc, scale, low, high)
 
 
 @element
@@ -34,8 +40,14 @@ def mean_slopes(loc, scale, data, low, high):
 
 
 @element
+def entropy_of(b, u, rho, ratio, loc, scale, data, low, high):
+    """The differential entropy of the action by b, 2w − 1, k·ρ and the surrogate's rational."""
+    return entropy_by(fma(b * b, ratio, log_cosh_edge(data, u)), whole(rho, loc, scale), loc, scale, low, high)
+
+
+@element
 def entropy(loc, scale, data, low, high):
     """The differential entropy of the action: −inf at scale 0 and where loc or scale is infinite."""
     b, y, u, rho = centred_square_of(loc, scale)
     ratio = divide(log_cosh_numerator(data, y, u), log_cosh_denominator(data, y, u))
-    return entropy_by(fma(b * b, ratio, log_cosh_edge(data, u)), whole(rho, loc, scale), loc, scale, low, high)
+    return entropy_of(b, u, rho, ratio, loc, scale, data, low, high)

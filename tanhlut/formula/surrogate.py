@@ -43,7 +43,7 @@ def _laid_out(**lengths: tuple[int, ...]) -> dict[str, Polynomial]:
 
 
 POLYNOMIALS = _laid_out(
-    mean_numerator=staircase(12, 10),
+    mean_numerator=staircase(11, 9),
     mean_denominator=staircase(3, 2),
     log_cosh_edge=(9,),  # at loc = 0
     log_cosh_numerator=staircase(8, 6),

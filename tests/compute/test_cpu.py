@@ -88,8 +88,13 @@ def test_an_interrupt_while_compiling_is_heard_afterwards(monkeypatch: pytest.Mo
 
     cpu.kernel.cache_clear()
     monkeypatch.setattr(machine, "_parsed", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        cpu.kernel("float64", cpu.EXACT, False)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            cpu.kernel("float64", cpu.EXACT, False)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert ended
     monkeypatch.undo()
     kernel = cpu.kernel("float64", cpu.EXACT, False)
