@@ -1,8 +1,12 @@
 """How much of itself a rounding to float32 moves a number, when it is known where the number lies.
 
 In units of U = 2^-24: at most 1, at a power of two; ½ just below the next. Over a box of the moments' chart (ζ, w) all
-coordinates are known: with c = π²/12, τ = c/(1 − w), scale² = w·τ, ρ² = 9τ/ζ, loc² = (1 − ζ)·ρ², b² = 1 − ζ. (Where the
-kernels scale loc and scale by a power of two, these are scaled by its square, or by itself.)
+coordinates are known: with c = π²/12, τ = c/(1 − w), scale² = w·τ, ρ² = 9τ/ζ, loc² = (1 − ζ)·ρ², b² = 1 − ζ.
+
+Where the text takes loc and scale k times, k = 2^-67, one is over 2^60; there these are scaled by k², or by k, and c is
+left out. If scale > 2^40 that is less than 2^-80 of τ. Else ζ < 2^-36: b is 1 and ζ = 1 − b² is 0, where neither the
+mean nor E log cosh/ρ depends on w; and the variance is nothing: the first row of patches gives a share of w below what
+is proven, w being 1, or, where τ is put to 2^-126, (k·scale)²/2^-126 = scale²/2^8, below the true one.
 """
 
 from typing import NamedTuple
