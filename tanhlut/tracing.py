@@ -42,7 +42,9 @@ def compiling() -> bool:
 
 
 def _is_exporting() -> bool:
-    return hasattr(torch.compiler, "is_exporting") and torch.compiler.is_exporting()  # from torch 2.7 on
+    # From torch 2.7 on. While its compiler records, 2.7 says that it is, whatever for: there a compiled graph holds
+    # plain operations, as an exported one does.
+    return hasattr(torch.compiler, "is_exporting") and torch.compiler.is_exporting()
 
 
 def pre_dispatched() -> bool:

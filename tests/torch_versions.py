@@ -22,3 +22,6 @@ compiles = pytest.mark.skipif(not COMPILES, reason="compile and export want torc
 compiles_distributions = pytest.mark.skipif(
     TORCH < (2, 8), reason="torch.compile up to 2.7 cannot make a torch distribution"
 )
+calls_kernels = pytest.mark.skipif(
+    TORCH < (2, 8), reason="torch 2.7 does not tell torch.compile from torch.export: its graphs hold plain operations"
+)

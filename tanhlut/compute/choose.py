@@ -52,7 +52,7 @@ def _refusal(loc: Tensor, scale: Tensor, method: Method, table: "ModeTable | Non
     seen_through = compiling() if wanted == "cpu" else torch.compiler.is_dynamo_compiling()  # an operator
     if not seen_through and (traced() or any(type(x) not in (Tensor, torch.nn.Parameter) for x in (loc, scale))):
         return ValueError(f"backend {wanted!r} cannot be traced, nor serve tensor subclasses: use 'auto' or 'eager'")
-    if method != "exact" and table is not None and not _readable(table, method):
+    if method != "exact" and table is not None and not _readable(table.key, method):
         return ValueError(
             f"backend {wanted!r} needs a table whose cells divide quarter octaves equally, as `tablegen build` lays "
             "them out: use 'auto' or 'eager', or rebuild the table"
@@ -69,8 +69,10 @@ def _refusal(loc: Tensor, scale: Tensor, method: Method, table: "ModeTable | Non
     return None
 
 
-def _readable(table: "ModeTable", method: Method) -> bool:
-    return table.interpolated(method).packed is not None
+def _readable(key: int, method: Method) -> bool:
+    from tanhlut.file.table import by_key
+
+    return by_key(key).interpolated(method).packed is not None
 
 
 _readable._dynamo_marked_constant = True  # type: ignore[attr-defined]

@@ -16,7 +16,7 @@ from torch import Tensor
 from tanhlut.compute import launch
 from tanhlut.compute.choose import choose
 from tanhlut.file.moments import Moments, missing
-from tanhlut.file.table import ModeTable
+from tanhlut.file.table import ModeTable, by_key, key_of
 from tanhlut.formula import surrogate
 from tanhlut.formula.functions import FUNCTIONS
 from tanhlut.formula.tensors import Numbers, of
@@ -44,7 +44,7 @@ def evaluate(name: str, loc: Tensor, scale: Tensor, table: ModeTable | None, bac
 def eager(name: str, loc: Tensor, scale: Tensor, table: ModeTable | None) -> Tensor:
     """By torch operations over the text: differentiable, traceable."""
     fake = fake_mode() is not None
-    data = numbers_of(table, torch.device("cpu") if fake else loc.device, loc.dtype)
+    data = numbers_of(key_of(table), torch.device("cpu") if fake else loc.device, loc.dtype)
     if fake:
         data = data._replace(vector=faked(data.vector, loc.device))
     return cast(Tensor, getattr(of(loc), name)(loc, scale, data, -1.0, 1.0))
@@ -62,9 +62,9 @@ def moments_of(table: ModeTable | None) -> Moments:
     return found
 
 
-def numbers_of(table: ModeTable | None, device: torch.device, dtype: torch.dtype) -> Numbers:
+def numbers_of(key: int | None, device: torch.device, dtype: torch.dtype) -> Numbers:
     """The surrogates' numbers on a device; made once for each."""
-    moments = moments_of(table)
+    moments = moments_of(by_key(key))
 
     def make() -> Numbers:
         if dtype == torch.float64:

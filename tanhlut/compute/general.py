@@ -12,7 +12,7 @@ from tanhlut.compute.eager import Source
 from tanhlut.compute.grid import grid_of
 from tanhlut.compute.implicit import Implicit, Transformable
 from tanhlut.file.network import missing as no_network
-from tanhlut.file.table import ModeTable
+from tanhlut.file.table import ModeTable, by_key, key_of
 from tanhlut.methods import NETWORK_METHODS, Method, compute_dtype
 from tanhlut.tracing import compiling, fake_mode, faked, jit_traced, traced, transformed
 
@@ -36,7 +36,7 @@ def squashed_mode(
     elif method != "exact":
         fake = fake_mode() is not None
         if source is None:
-            source = _source(table, method, dtype, torch.device("cpu") if fake else loc.device)
+            source = _source(key_of(table), method, dtype, torch.device("cpu") if fake else loc.device)
         if fake:
             source = faked(source, loc.device)
     if name == "eager" or method == "exact":
@@ -57,7 +57,7 @@ def _evaluate(
     if name == "eager":
         return eager.evaluate(loc, scale, method, source)
     if name == "cpu" and compiling():
-        digest = launch.kept(table, method)
+        digest = launch.kept(key_of(table), method)
         return cast(Tensor, torch.ops.tanhlut.mode_on_cpu.default(loc, scale, method, digest))  # see `launch`
     loc, scale = launch.in_memory(loc), launch.in_memory(scale)
     if name == "cpu":
@@ -67,9 +67,9 @@ def _evaluate(
     return launch.on_gpu(loc, scale, method, table)
 
 
-def _source(table: ModeTable | None, method: Method, dtype: torch.dtype, device: torch.device) -> Source:
-    """What a method that needs anything computes from, by default of the shipped table."""
-    table = ModeTable.default() if table is None else table
+def _source(key: int | None, method: Method, dtype: torch.dtype, device: torch.device) -> Source:
+    """What a method that needs anything computes from, of the table of that key."""
+    table = by_key(key)
     if method not in NETWORK_METHODS:
         return grid_of(table.interpolated(method), dtype, device)
     if table.network is None:

@@ -72,8 +72,8 @@ _OPERATOR = "tanhlut::mode_on_cpu"
 _kept: dict[str, Packed | None] = {}
 
 
-def kept(table: "ModeTable | None", method: Method) -> str | None:
-    """The digest of the table that a method interpolates in, by default of the shipped one, kept for graphs.
+def kept(key: int | None, method: Method) -> str | None:
+    """The digest of the table that a method interpolates in, of that key, kept for graphs.
 
     None where no kernel serves: for another method, a table that none can read, or without llvmlite.
     """
@@ -81,11 +81,9 @@ def kept(table: "ModeTable | None", method: Method) -> str | None:
         return None
     if method == "exact":
         return ""
-    if table is None:
-        from tanhlut.file.table import ModeTable
+    from tanhlut.file.table import by_key
 
-        table = apart(ModeTable.default)
-    used = table.interpolated(method)
+    used = apart(lambda: by_key(key)).interpolated(method)
     if used.packed is None:
         return None
     _kept[used.digest] = used.packed

@@ -22,7 +22,7 @@ from tanhlut.compute import available, launch, threads
 from tanhlut.compute.gate import fits, observed, ordinary
 from tanhlut.compute.implicit import Imaged, Plain
 from tanhlut.file.packed import NO_TABLE
-from tanhlut.file.table import ModeTable
+from tanhlut.file.table import ModeTable, key_of
 from tanhlut.methods import COMPILED, Method
 
 # What answers, by method and then by kind (a dtype of torch or NumPy, or float); filled as it is compiled. Likewise for
@@ -179,7 +179,7 @@ def _recorded(loc: Any, scale: Any, low: Any, high: Any, method: Method, table: 
         or not (type(low) is float and type(high) is float and -_INFINITY < low < high < _INFINITY)
     ):
         return None
-    digest = launch.kept(table, method)
+    digest = launch.kept(key_of(table), method)
     if digest is None:
         return None
     y = cast(Tensor, torch.ops.tanhlut.mode_on_cpu.default(loc, scale, method, digest))

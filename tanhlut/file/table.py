@@ -7,8 +7,10 @@ TableError that names the file, the field and the remedy.
 import os
 from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
+from itertools import count
 from types import MappingProxyType
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +29,9 @@ from tanhlut.methods import EXACT_BOUND, NETWORK_METHODS
 from tanhlut.once import Once
 from tanhlut.tracing import apart
 
+_keys = count()
+_alive: "WeakValueDictionary[int, ModeTable]" = WeakValueDictionary()
+
 
 class ModeTable:
     """An immutable table of the mode over (|loc|, scale). Make one with `load` or `default`.
@@ -43,6 +48,7 @@ class ModeTable:
         network: the distilled `Network` of method "mlp", or None.
         moments: the surrogates of mean, variance and entropy, or None.
         forms: its forms for one backend or another, each made once.
+        key: by which `by_key` finds it, as long as it lives. No other table of the process has it.
     """
 
     def __init__(
@@ -73,6 +79,7 @@ class ModeTable:
         self.network: Network | None
         self.moments: Moments | None
         self.forms: Once
+        self.key: int
         self.__dict__.update(
             loc=loc,
             scale=scale,
@@ -85,7 +92,9 @@ class ModeTable:
             network=network,
             moments=moments,
             forms=Once(),
+            key=next(_keys),
         )
+        _alive[self.key] = self
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a ModeTable is immutable: {name!r} cannot be set; load or build another")
@@ -214,3 +223,13 @@ def _checked(found: reader.Contents) -> ModeTable:
         if claimed != real:
             raise TableError(f"attribute '{name}' is {claimed}, but the content's is {real}: {reader.REBUILD}")
     return table
+
+
+def key_of(table: ModeTable | None) -> int | None:
+    """What stands for a table where torch.compile wants a constant: up to torch 2.7 no object of a class is one."""
+    return None if table is None else table.key
+
+
+def by_key(key: int | None) -> ModeTable:
+    """The table of a `key_of`; the shipped one for None."""
+    return ModeTable.default() if key is None else _alive[key]

@@ -12,9 +12,9 @@ from conftest import table_named
 from tanhlut import ModeLookup, ModeTable, TanhNormal, mode
 from tanhlut.compute.launch import kept
 from tanhlut.methods import COMPILED, Method
-from torch_versions import compiles
+from torch_versions import calls_kernels, compiles
 
-pytestmark = [compiles, pytest.mark.filterwarnings("ignore")]  # torch's compiler warns about torch
+pytestmark = [compiles, calls_kernels, pytest.mark.filterwarnings("ignore")]  # torch's compiler warns about torch
 
 
 def drawn(shape: tuple[int, ...] = (257,), dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
@@ -120,5 +120,5 @@ def test_a_table_that_is_not_here() -> None:
     with pytest.raises(RuntimeError, match=r"not loaded \(0123\): compile again"):
         torch.ops.tanhlut.mode_on_cpu.default(*drawn(), "refined", "0123")
     copy: ModeTable = pickle.loads(pickle.dumps(table_named("narrow")))
-    assert kept(copy, "bilinear") == copy.digest
-    assert kept(copy, "refined") == copy.start.digest
+    assert kept(copy.key, "bilinear") == copy.digest
+    assert kept(copy.key, "refined") == copy.start.digest

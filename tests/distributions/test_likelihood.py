@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tanhlut import TanhNormal
 from tanhlut.distributions.likelihood import BLEND, FLOATS, _half_steps
-from torch_versions import compiles
+from torch_versions import compiles_distributions
 
 DIGITS = 150
 INFINITY = mp.inf
@@ -324,7 +324,7 @@ def test_derivatives_by_finite_differences() -> None:
     assert gradient.isfinite().all()
 
 
-@compiles
+@compiles_distributions
 def test_compiled_and_mapped() -> None:
     """The same bits as in eager mode where all is recorded, density and mass in one batch."""
     y = torch.tensor([0.3, 1.0, -1.0, inwards(1.0, 0.0, 20, torch.float32)])
