@@ -146,14 +146,19 @@ MUTANTS: list[Mutant] = [
     *_program(
         "compute/cpu",
         ("stepping = method != EXACT, method != BILINEAR or bounded", "stepping = method != EXACT, method != BILINEAR"),
-        ("key[i] = line * row + column", "key[i] = line * row + column + 1"),
-        ("(abs(mu) <= loc_max) & ", ""),
-        (" & (sigma <= scale_max)", ""),
-        ("store(out, first + i, few_out[i])", "store(out, first, few_out[i])"),
+        ("key[i] = row * table.row + column", "key[i] = row * table.row + column + 1"),
+        ("(absolute(mu) <= limits[0]) & ", ""),
+        (" & (sigma <= limits[2])", ""),
         (
-            "x[i] = select(inside, fma(s[i], y[i], m[i]), x[i])",
+            "x[i] = select(inside, fma(s[i], y[i], m[i]), x[i], FLOAT32)",
             "x[i] = fma(s[i], y[i], m[i])",
         ),
+    ),
+    *_program("compute/strips", ("vectors = builder.and_(left, _int(-self.lanes))", "vectors = left")),
+    *_program(
+        "compute/vectors",
+        ("return every_other(pairs, 0), every_other(pairs, 1)", "return every_other(pairs, 1), every_other(pairs, 0)"),
+        ('self.builder.fcmp_unordered if sign == "!=" else ', ""),
     ),
     *_program(
         "file/packed",

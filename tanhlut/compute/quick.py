@@ -29,7 +29,7 @@ from tanhlut.methods import COMPILED, Method
 # tables of narrower bounds.
 _whole: dict[str, dict[Any, Any]] = {method: {} for method in COMPILED}
 _within: dict[str, dict[Any, Any]] = {method: {} for method in COMPILED}
-_refined, _exact = _whole["refined"], _whole["exact"]
+_exact = _whole["exact"]
 _INFINITY = float("inf")
 _ON_CPU, _ON_CUDA = ("auto", "cpu"), ("auto", "gpu")
 _FITS_GPU = (torch.float16, torch.bfloat16, torch.float32)
@@ -49,7 +49,6 @@ _transform, _ndarray, _empty_array, _many = (
     np.empty,
     threads.THRESHOLD,
 )
-_no_table = NO_TABLE.address
 
 _COMPUTED_IN = {
     torch.float16: torch.float32,
@@ -61,7 +60,7 @@ _TENSORS = (Tensor, torch.nn.Parameter)
 
 _REALS: dict[Any, str] = {torch.float32: "float32", torch.float64: "float64", float: "float64"}
 _REALS |= {np.dtype(np.float32): "float32", np.dtype(np.float64): "float64"}  # NumPy has one object of each
-_default_start = 0  # address of what "refined" starts from by default, once the backend is loaded
+_addresses: dict[str, int] = {}  # of what a method reads by default, once the backend is loaded
 
 
 def quick(
@@ -83,12 +82,10 @@ def quick(
             return _cuda(loc, scale, low, high, method, table, backend, out)
     elif backend not in _ON_CPU:
         return None
-    if not _default_start and not _load():
+    if not _addresses and not _load():
         return None if kind is not Tensor else _cuda(loc, scale, low, high, method, table, backend, out)
-    if kernels is _exact:
-        address = _no_table
-    elif table is None:
-        address = _default_start if kernels is _refined else ModeTable.default().address
+    if table is None or kernels is _exact:
+        address = _addresses[method]
     else:
         address = table.interpolated(method).address
         if not address:  # a table that the kernel cannot read
@@ -246,10 +243,10 @@ def _cuda(
 
 def _load() -> bool:
     """Load the backend and the default table, once. False where it is missing, or now not to be asked."""
-    global _default_start
     if tracing.traced() or available.cpu_kernels() is None:
         return False
-    _default_start = ModeTable.default().start.address
+    default = ModeTable.default()
+    _addresses.update(exact=NO_TABLE.address, refined=default.start.address, bilinear=default.address)
     return True
 
 

@@ -212,7 +212,7 @@ def test_auto_falls_back_where_the_kernel_cannot_read_the_table() -> None:
 def test_without_llvmlite(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where llvmlite cannot be imported: auto falls back, "cpu" raises, backends() says why."""
     monkeypatch.setattr(available, "_load_cpu", lambda: (None, "llvmlite cannot be imported (no such module)"))
-    monkeypatch.setattr(quick, "_default_start", 0)
+    monkeypatch.setattr(quick, "_addresses", {})
     y = mode(torch.tensor([0.2]), torch.tensor([1.0]))
     assert bits(y) == bits(mode(torch.tensor([0.2]), torch.tensor([1.0]), backend="eager"))
     with pytest.raises(ImportError, match="backend 'cpu' cannot run here: llvmlite cannot be imported"):

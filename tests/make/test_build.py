@@ -156,6 +156,7 @@ def test_bad_targets_fail_before_the_work(tmp_path: Path, capsys: pytest.Capture
     assert "cannot be read" in capsys.readouterr().err
 
 
+@pytest.mark.filterwarnings("ignore:os.fork")  # jax warns, where a test before this one ran it
 @pytest.mark.parametrize(
     "signal_number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL]
 )
