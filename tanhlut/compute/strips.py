@@ -51,7 +51,8 @@ class Strips:
 
     def everywhere(self, real: Any, kind: Any = None) -> Vector:
         """LLVM's value of a float, as one of a kind, by default the elements', in every lane."""
-        return spread(self.builder, as_real(Vector(self.builder, real), kind or self.kind).value, self.lanes)
+        value = as_real(Vector(self.builder, real), kind or self.kind).value
+        return spread(self.builder, value, self.lanes, everywhere=True)
 
     def rooms(self, *kinds: Any) -> list[Array]:
         """Arrays of STRIP numbers of each kind, for what one pass leaves to another."""

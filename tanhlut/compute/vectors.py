@@ -5,6 +5,8 @@ loop, nor improve (fifty milliseconds a kernel; from Python's own code by a comp
 seconds). No instruction has a fast-math flag, so every operation rounds as IEEE 754 says, alone or in a vector.
 """
 
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 from llvmlite import ir
@@ -18,14 +20,16 @@ class Vector:
     """A vector of numbers, or a lone one: float32, float64, int32, int64 or conditions.
 
     Attributes:
-        builder: writes instructions, at the place where it stands.
+        builder: writes instructions, where it stands, or at the function's entry where all that they are given
+            is the same everywhere.
         value: LLVM's.
+        everywhere: whether it is the same in every lane, and from the function's entry on.
     """
 
-    __slots__ = ("builder", "value")
+    __slots__ = ("builder", "everywhere", "value")
 
-    def __init__(self, builder: Any, value: Any) -> None:
-        self.builder, self.value = builder, value
+    def __init__(self, builder: Any, value: Any, everywhere: bool = False) -> None:
+        self.builder, self.value, self.everywhere = builder, value, everywhere
 
     @property
     def kind(self) -> Any:
@@ -36,10 +40,6 @@ class Vector:
         """LLVM's value of a number or another vector, in this one's type."""
         return other.value if isinstance(other, Vector) else constant(other, self.value.type)
 
-    def same(self, value: Any) -> "Vector":
-        """Another result of the same builder's."""
-        return Vector(self.builder, value)
-
     def as_kind(self, kind: Any) -> Any:
         """The type of so many elements of another kind."""
         given = self.value.type
@@ -47,13 +47,15 @@ class Vector:
 
     def _joined(self, of_floats: str, of_words: str, other: Any, turned: bool = False) -> "Vector":
         sides = (self.lift(other), self.value) if turned else (self.value, self.lift(other))
-        return self.same(getattr(self.builder, of_floats if self.kind in _FLOATS else of_words)(*sides))
+        join = getattr(self.builder, of_floats if self.kind in _FLOATS else of_words)
+        return written(lambda: join(*sides), self, other)
 
     def _compared(self, sign: str, other: Any) -> "Vector":
         if self.kind not in _FLOATS:
-            return self.same(self.builder.icmp_signed(sign, self.value, self.lift(other)))
-        compare = self.builder.fcmp_unordered if sign == "!=" else self.builder.fcmp_ordered
-        return self.same(compare(sign, self.value, self.lift(other)))
+            compare = self.builder.icmp_signed
+        else:
+            compare = self.builder.fcmp_unordered if sign == "!=" else self.builder.fcmp_ordered
+        return written(lambda: compare(sign, self.value, self.lift(other)), self, other)
 
     def __bool__(self) -> bool:
         raise TypeError("the text branches on data: write select")
@@ -77,13 +79,13 @@ class Vector:
         return self._joined("fmul", "mul", other, turned=True)
 
     def __truediv__(self, other: Any) -> "Vector":
-        return self.same(self.builder.fdiv(self.value, self.lift(other)))
+        return written(lambda: self.builder.fdiv(self.value, self.lift(other)), self, other)
 
     def __rtruediv__(self, other: Any) -> "Vector":
-        return self.same(self.builder.fdiv(self.lift(other), self.value))
+        return written(lambda: self.builder.fdiv(self.lift(other), self.value), self, other)
 
     def __neg__(self) -> "Vector":
-        return self.same(self.builder.fneg(self.value))
+        return written(lambda: self.builder.fneg(self.value), self)
 
     def __lt__(self, other: Any) -> "Vector":
         return self._compared("<", other)
@@ -106,16 +108,24 @@ class Vector:
     __hash__ = object.__hash__
 
     def __and__(self, other: Any) -> "Vector":
-        return self.same(self.builder.and_(self.value, self.lift(other)))
+        return written(lambda: self.builder.and_(self.value, self.lift(other)), self, other)
 
     def __or__(self, other: Any) -> "Vector":
-        return self.same(self.builder.or_(self.value, self.lift(other)))
+        return written(lambda: self.builder.or_(self.value, self.lift(other)), self, other)
 
     def __rshift__(self, places: Any) -> "Vector":
-        return self.same(self.builder.ashr(self.value, self.lift(places)))
+        return written(lambda: self.builder.ashr(self.value, self.lift(places)), self, places)
 
     def __lshift__(self, places: Any) -> "Vector":
-        return self.same(self.builder.shl(self.value, self.lift(places)))
+        return written(lambda: self.builder.shl(self.value, self.lift(places)), self, places)
+
+
+def written(make: Callable[[], Any], *given: Any) -> Vector:
+    """What `make` writes of vectors and numbers; at the function's entry, if they are the same everywhere."""
+    vectors = [part for part in given if isinstance(part, Vector)]
+    builder, everywhere = vectors[0].builder, all(vector.everywhere for vector in vectors)
+    with builder.goto_entry_block() if everywhere else nullcontext():
+        return Vector(builder, make(), everywhere)
 
 
 def constant(number: float, kind: Any) -> Any:
@@ -125,18 +135,18 @@ def constant(number: float, kind: Any) -> Any:
     return ir.Constant(kind, [one] * kind.count) if isinstance(kind, ir.VectorType) else one
 
 
-def spread(builder: Any, value: Any, lanes: int) -> Vector:
-    """A value of LLVM's in every lane."""
+def spread(builder: Any, value: Any, lanes: int, everywhere: bool = False) -> Vector:
+    """A value of LLVM's in every lane; whether it is known from the entry on."""
     kind = ir.VectorType(value.type, lanes)
     alone = builder.insert_element(ir.Constant(kind, ir.Undefined), value, ir.Constant(INT32, 0))
     first = ir.Constant(ir.VectorType(INT32, lanes), [ir.Constant(INT32, 0)] * lanes)
-    return Vector(builder, builder.shuffle_vector(alone, ir.Constant(kind, ir.Undefined), first))
+    return Vector(builder, builder.shuffle_vector(alone, ir.Constant(kind, ir.Undefined), first), everywhere)
 
 
 def apart(vector: Vector) -> list[Vector]:
     """The elements, each alone."""
     places = range(vector.value.type.count)
-    return [vector.same(vector.builder.extract_element(vector.value, ir.Constant(INT32, k))) for k in places]
+    return [Vector(vector.builder, vector.builder.extract_element(vector.value, ir.Constant(INT32, k))) for k in places]
 
 
 def together(elements: list[Vector]) -> Vector:
@@ -145,7 +155,7 @@ def together(elements: list[Vector]) -> Vector:
     whole = ir.Constant(ir.VectorType(first.value.type, len(elements)), ir.Undefined)
     for k, element in enumerate(elements):
         whole = first.builder.insert_element(whole, element.value, ir.Constant(INT32, k))
-    return first.same(whole)
+    return Vector(first.builder, whole)
 
 
 def turned(rows: list[Vector]) -> list[Vector]:
@@ -163,7 +173,7 @@ def every_other(vector: Vector, first: int) -> Vector:
 def halves(words: Vector) -> tuple[Vector, Vector]:
     """Of 64-bit words the float32 in the lower and in the upper half."""
     kind = ir.VectorType(FLOAT32, 2 * words.value.type.count)
-    pairs = words.same(words.builder.bitcast(words.value, kind))
+    pairs = Vector(words.builder, words.builder.bitcast(words.value, kind))
     return every_other(pairs, 0), every_other(pairs, 1)
 
 
@@ -175,37 +185,33 @@ def intrinsic(name: str, *given: Any) -> Vector:
     full = f"llvm.{name}.{many}f{32 if first.kind == FLOAT32 else 64}"
     module = first.builder.module
     function = module.globals.get(full) or ir.Function(module, ir.FunctionType(kind, [kind] * len(given)), full)
-    return first.same(first.builder.call(function, [first.lift(part) for part in given]))
+    return written(lambda: first.builder.call(function, [first.lift(part) for part in given]), *given)
 
 
 def as_word(x: Vector) -> Vector:
     """The bits of floats as signed integers of their size."""
-    return x.same(x.builder.bitcast(x.value, x.as_kind(_WORD[x.kind])))
+    return written(lambda: x.builder.bitcast(x.value, x.as_kind(_WORD[x.kind])), x)
 
 
 def as_float(word: Vector, kind: Any) -> Vector:
     """The floats of a kind with these bits."""
-    return word.same(word.builder.bitcast(word.value, word.as_kind(kind)))
+    return written(lambda: word.builder.bitcast(word.value, word.as_kind(kind)), word)
 
 
 def as_int32(x: Vector) -> Vector:
     """Integers of 32 bits: of floats towards 0, of conditions 0 and 1, of wider ones the lower half."""
     if x.kind == INT32:
         return x
-    kind = x.as_kind(INT32)
-    if x.kind in _FLOATS:
-        return x.same(x.builder.fptosi(x.value, kind))
-    return x.same(x.builder.trunc(x.value, kind) if x.kind == INT64 else x.builder.zext(x.value, kind))
+    convert = x.builder.fptosi if x.kind in _FLOATS else x.builder.trunc if x.kind == INT64 else x.builder.zext
+    return written(lambda: convert(x.value, x.as_kind(INT32)), x)
 
 
 def as_real(x: Vector, kind: Any) -> Vector:
     """Floats of a kind, of floats of either or of integers of 32 bits."""
     if x.kind == kind:
         return x
-    if x.kind == INT32:
-        return x.same(x.builder.sitofp(x.value, x.as_kind(kind)))
-    convert = x.builder.fpext if kind == FLOAT64 else x.builder.fptrunc
-    return x.same(convert(x.value, x.as_kind(kind)))
+    convert = x.builder.sitofp if x.kind == INT32 else x.builder.fpext if kind == FLOAT64 else x.builder.fptrunc
+    return written(lambda: convert(x.value, x.as_kind(kind)), x)
 
 
 def select(condition: Vector, yes: Any, no: Any, kind: Any) -> Vector:
@@ -213,13 +219,13 @@ def select(condition: Vector, yes: Any, no: Any, kind: Any) -> Vector:
     given = [part for part in (yes, no) if isinstance(part, Vector)]
     result = given[0].value.type if given else condition.as_kind(kind)
     sides = [part.value if isinstance(part, Vector) else constant(part, result) for part in (yes, no)]
-    return condition.same(condition.builder.select(condition.value, *sides))
+    return written(lambda: condition.builder.select(condition.value, *sides), condition, *given)
 
 
 def _shuffled(a: Vector, b: Vector, places: list[int]) -> Vector:
     """Of the elements of two vectors, one behind the other, those at some places."""
     chosen = ir.Constant(ir.VectorType(INT32, len(places)), [ir.Constant(INT32, place) for place in places])
-    return a.same(a.builder.shuffle_vector(a.value, b.value, chosen))
+    return Vector(a.builder, a.builder.shuffle_vector(a.value, b.value, chosen))
 
 
 def _element(kind: Any) -> Any:
