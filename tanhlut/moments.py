@@ -27,6 +27,8 @@ METHODS = ("surrogate", "quadrature")
 LOW, HIGH = -1.0, 1.0
 FITS_CPU = (torch.float32, torch.float64)
 FITS_GPU = (torch.float16, torch.bfloat16, torch.float32)
+_ON_CPU, _ON_CUDA = ("auto", "cpu"), ("auto", "gpu")
+_is_compiling = torch.compiler.is_dynamo_compiling
 
 
 def mean(
@@ -193,29 +195,26 @@ def _all_by_kernels(
     """All four by the kernels of the CPU, with the questions asked once."""
     if type(loc) is not Tensor or type(scale) is not Tensor or method != "surrogate":
         return None
-    if not loc.is_cpu or not _plain(loc, scale, low, high, backend):
+    if loc.is_cuda or not _plain(loc, scale, low, high, backend):
         return None
     return Description(*functions.all_on_cpu(loc, scale, low, high, table))
 
 
 def _plain(loc: Tensor, scale: Tensor, low: Any, high: Any, backend: str) -> bool:
     """Whether a kernel serves, with nothing else to be done: plain tensors of one shape, two numbers for bounds."""
-    if torch.compiler.is_dynamo_compiling() or not (type(low) is float and type(high) is float and low < high):
-        return False
-    if not (_on_cuda if loc.is_cuda else _on_cpu)(loc, scale, backend) or not half_width(low, high) < torch.inf:
+    if _is_compiling() or ((low is not LOW or high is not HIGH) and not _within_reach(low, high)):
         return False
     if not ordinary(loc, scale) or loc._is_zerotensor() or scale._is_zerotensor():
         return False
-    missing = available.gpu_failure(loc.device, loc.dtype) if loc.is_cuda else available.cpu_missing()
-    return missing is None
+    if loc.is_cpu:
+        fits_cpu = backend in _ON_CPU and loc.dtype in FITS_CPU and scale.is_cpu
+        return fits_cpu and available.cpu_missing() is None
+    fits_gpu = backend in _ON_CUDA and loc.is_cuda and loc.dtype in FITS_GPU and scale.device == loc.device
+    return fits_gpu and available.gpu_failure(loc.device, loc.dtype) is None
 
 
-def _on_cpu(loc: Tensor, scale: Tensor, backend: str) -> bool:
-    return backend in ("auto", "cpu") and loc.dtype in FITS_CPU and loc.is_cpu and scale.is_cpu
-
-
-def _on_cuda(loc: Tensor, scale: Tensor, backend: str) -> bool:
-    return backend in ("auto", "gpu") and loc.dtype in FITS_GPU and scale.device == loc.device
+def _within_reach(low: Any, high: Any) -> bool:
+    return type(low) is float and type(high) is float and low < high and half_width(low, high) < torch.inf
 
 
 def _by_quadrature(name: str, loc: Tensor, scale: Tensor) -> Tensor:

@@ -89,7 +89,7 @@ def test_after_warmup_nothing_compiles_and_nothing_is_copied(method: Any, driver
     for launch in driver.launches:
         assert not launch.metadata.enable_fp_fusion
         assert launch.arguments["METHOD"] == COMPILED.index(method)
-        assert launch.arguments["values"].place.index == driver.current
+        assert launch.arguments["pairs"].place.index == driver.current
 
 
 @pytest.mark.usefixtures("warm")
@@ -264,7 +264,7 @@ def test_the_tensors_device_becomes_the_current_one(driver: fake_gpu.Driver) -> 
         result = road(*arguments(device=f"cuda:{there}"))
         assert result.device == torch.device("cuda", there)
         assert {launch.device for launch in driver.launches} == {there}
-        assert driver.launches[-1].arguments["values"].place.index == there
+        assert driver.launches[-1].arguments["pairs"].place.index == there
         assert driver.current == here
     driver.launches.clear()
     assert "gpu" in warmup(device=next(_devices))

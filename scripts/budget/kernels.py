@@ -51,7 +51,7 @@ def compile_for(target: str, variant: Variant) -> Any:
 
 ELEMENTS_A_THREAD = gpu.BLOCK // (32 * gpu.WARPS)
 _OPTIONS: Mapping[str, Any] = {"num_warps": gpu.WARPS, "enable_fp_fusion": False}
-_TYPES = {"n": "i64", "row": "i32", "values": "*fp32", "data": "*fp32"}
+_TYPES = {"n": "i64", "row": "i32", "pairs": "*i64", "data": "*fp32"}
 
 
 def _type(name: str, dtype: str, approximate: bool) -> str:

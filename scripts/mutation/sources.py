@@ -157,12 +157,14 @@ MUTANTS: list[Mutant] = [
     *_program("compute/strips", ("vectors = builder.and_(left, _int(-self.lanes))", "vectors = left")),
     *_program(
         "compute/vectors",
-        ("return every_other(pairs, 0), every_other(pairs, 1)", "return every_other(pairs, 1), every_other(pairs, 0)"),
+        ("(fours(0, 4, 1, 5), fours(2, 6, 3, 7))", "(fours(0, 4, 2, 6), fours(1, 5, 3, 7))"),
+        ("zip(vectors[::2], vectors[1::2], strict=True)", "zip(vectors[1::2], vectors[::2], strict=True)"),
         ('self.builder.fcmp_unordered if sign == "!=" else ', ""),
     ),
     *_program(
         "file/packed",
         ('np.pad(values, 1, mode="edge")', 'np.pad(values, 1, mode="constant")'),
+        ("np.stack([values[:-1], values[1:]], axis=2)", "np.stack([values[:-1], values[:-1]], axis=2)"),
         ("np.array([loc[1], loc[-1], delta[0], delta[-1]]", "np.array([loc[2], loc[-1], delta[0], delta[-1]]"),
         ("begin[lowest], end[lowest] = 0.0, 0.0", "pass"),
     ),

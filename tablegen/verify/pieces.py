@@ -185,10 +185,13 @@ def locates(name: str, position: Callable[[Floats], tuple[Any, Any]], nodes: Arr
     yield from _unlike(f"{name}: a weight lies in [0, 1]", within, np.zeros(len(x)), allowed, x32)
 
 
-def padded(found: Floats, values: Floats) -> Iterator[str]:
-    """Whether the kernels' values are the table's with the edges repeated, since a rounding may lead one cell out."""
+def paired(found: Floats, values: Floats) -> Iterator[str]:
+    """Whether the kernels' values are the table's with the edges repeated, since a rounding may lead one cell out: each
+    and the next row's.
+    """
     rows, columns = (np.clip(np.arange(-1, n + 1), 0, n - 1) for n in values.shape)
-    if not np.array_equal(found, values[rows][:, columns]):
+    padded = values[rows][:, columns]
+    if not np.array_equal(found, np.stack([padded[:-1], padded[1:]], axis=2)):
         yield "the kernels' values are not the table's with its edges repeated"
 
 

@@ -157,7 +157,7 @@ def _places(table: ModeTable) -> Iterator[str]:
     yield from pieces.locates("the words' axis 'scale'", lambda x: by_words(x, 1, packed.ends[3]), nodes["scale"])
     yield from pieces.locates("the kernels' axis 'loc'", on_loc, nodes["loc"])
     yield from pieces.locates("the kernels' axis 'scale'", on_scale, nodes["scale"])
-    yield from pieces.padded(packed.values, table.values)
+    yield from pieces.paired(packed.pairs, table.values)
 
 
 def _approximates(backend: str) -> bool:

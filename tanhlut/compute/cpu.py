@@ -26,11 +26,12 @@ from tanhlut.compute.vectors import (
     Vector,
     as_int32,
     as_real,
+    beside,
     constant,
-    halves,
     select,
     spread,
     together,
+    turned,
 )
 from tanhlut.formula import layout
 from tanhlut.methods import COMPILED
@@ -136,13 +137,13 @@ class _Table:
 
     def __init__(self, strips: Strips, record: Record) -> None:
         self._builder: Any = strips.builder
-        fields = (layout.LOC_INDEX, layout.DELTA_INDEX, layout.VALUES, layout.COLUMNS)
-        loc_index, delta_index, values, self._columns = (record.whole(field) for field in fields)
+        fields = (layout.LOC_INDEX, layout.DELTA_INDEX, layout.PAIRS, layout.COLUMNS)
+        loc_index, delta_index, pairs, columns = (record.whole(field) for field in fields)
         self._indexes = [Array(self._builder, index, INT32, LANES) for index in (loc_index, delta_index)]
-        self._values = Array(self._builder, values, FLOAT32, LANES)
+        self._pairs = Array(self._builder, pairs, INT64, 1)
         ends = (layout.FIRST_LOC, layout.LAST_LOC, layout.FIRST_DELTA, layout.LAST_DELTA)
         self._ends = [strips.everywhere(record.real(field), FLOAT32) for field in ends]
-        self.row = spread(self._builder, self._builder.trunc(self._columns, INT32), LANES)
+        self.row = spread(self._builder, self._builder.trunc(columns, INT32), LANES)
 
     def keys(self, m: Vector, delta: Vector) -> tuple[Vector, Vector]:
         """Where the indexes have the words that `cell` wants."""
@@ -159,21 +160,17 @@ class _Table:
         return found
 
     def between(self, key: Array, i: Any, u: Vector, v: Vector) -> Vector:
-        """Between the corners of each one's cell, by two loads of two each."""
-        places = self._places(key, i)
-        lower = together([self._pair(place) for place in places])
-        upper = together([self._pair(self._builder.add(place, self._columns)) for place in places])
-        found: Vector = SINGLE.corners(*halves(lower), *halves(upper), u, v)
+        """Between the corners of each one's cell, which one load brings."""
+        cells = [self._pairs.after(place).of(FLOAT32).run(constant(0, INT64), 4) for place in self._places(key, i)]
+        # Every fourth in one vector: so the corners come out in their elements' order.
+        y00, y10, y01, y11 = turned([beside(cells[k::4]) for k in range(4)])
+        found: Vector = SINGLE.corners(y00, y01, y10, y11, u, v)
         return found
 
     def _places(self, keys: Array, i: Any) -> list[Any]:
         """Of so many lanes, read from memory: a vector's lanes would have to be taken apart."""
         begins = [self._builder.add(i, constant(lane, INT64)) for lane in range(LANES)]
         return [self._builder.zext(keys.one(begin).value, INT64) for begin in begins]
-
-    def _pair(self, place: Any) -> Vector:
-        """Two neighbours as one word."""
-        return Array(self._builder, self._values.place(place), INT64, 1).one(constant(0, INT64))
 
 
 def _single(numbers: tuple[Vector, ...]) -> list[Vector]:

@@ -89,9 +89,13 @@ def on_cpu(
 
 
 def all_on_cpu(loc: Tensor, scale: Tensor, low: float, high: float, table: ModeTable | None) -> tuple[Tensor, ...]:
-    """Mean, variance, standard deviation and entropy of tensors as `on_cpu` wants them, in one piece of memory."""
-    found = torch.empty((4, *loc.shape), dtype=loc.dtype).unbind()
-    mean, variance, root, entropy = found
+    """Mean, variance, standard deviation and entropy of tensors as `on_cpu` wants them."""
+    found = mean, variance, root, entropy = (
+        torch.empty_like(loc),
+        torch.empty_like(loc),
+        torch.empty_like(loc),
+        torch.empty_like(loc),
+    )
     if loc.dtype == torch.float32:
         launch.shared(described(), (loc, scale, *found), low, high, moments_of(table).address)
         return found

@@ -40,7 +40,7 @@ class DeviceTable(NamedTuple):
 
     loc_index: Tensor  # (2048,), int32, or int64 for the approximate text: two float32 of `file.words`
     delta_index: Tensor  # likewise
-    values: Tensor  # float32 (rows, columns)
+    pairs: Tensor  # int64 (rows, columns): two float32 of `packed.Packed.pairs`
     ends: tuple[float, float, float, float]
     bounds: tuple[float, float, float]
     bounded: bool
@@ -54,14 +54,13 @@ def device_table(table: Packed, device: torch.device) -> DeviceTable:
     """
     with current(device), torch.inference_mode(False):
         refuse_capture(device)
-        loc_index, delta_index, values = (
-            torch.from_numpy(array.copy()).to(device) for array in (*_index(table), table.values)
-        )
+        arrays = (*_index(table), table.pairs.view(np.int64)[:, :, 0])
+        loc_index, delta_index, pairs = (torch.from_numpy(array.copy()).to(device) for array in arrays)
     first_loc, last_loc, first_delta, last_delta = table.ends.tolist()
     return DeviceTable(
         loc_index,
         delta_index,
-        values,
+        pairs,
         (first_loc, last_loc, first_delta, last_delta),
         _single(table.bounds),
         not table.bounds.whole_plane,
@@ -225,12 +224,12 @@ def _launch(
     scale: Tensor,
     loc_index: Tensor,
     delta_index: Tensor,
-    values: Tensor,
+    pairs: Tensor,
     numbers: list[float],
     method: int,
     bounded: bool,
 ) -> None:
-    table = loc_index, delta_index, values, values.shape[1]
+    table = loc_index, delta_index, pairs, pairs.shape[1]
     variant = method, bounded, tuple(numbers[-2:]) == (-1.0, 1.0)
     launch(gpu_texts.kernels(gpu_texts.APPROXIMATE), variant, out, loc, scale, *table, *numbers, *variant)
 
@@ -240,7 +239,7 @@ def _launch(
 @custom_op(
     "tanhlut::mode",
     mutates_args=(),
-    schema="(Tensor loc, Tensor scale, Tensor loc_index, Tensor delta_index, Tensor values, float[] numbers, "
+    schema="(Tensor loc, Tensor scale, Tensor loc_index, Tensor delta_index, Tensor pairs, float[] numbers, "
     "int method, bool bounded) -> Tensor",
 )
 def _operator(
@@ -248,14 +247,14 @@ def _operator(
     scale: Tensor,
     loc_index: Tensor,
     delta_index: Tensor,
-    values: Tensor,
+    pairs: Tensor,
     numbers: list[float],
     method: int,
     bounded: bool,
 ) -> Tensor:
     """The same as an operator for torch.compile."""
     out = torch.empty_like(loc)
-    _launch(out, loc, scale, loc_index, delta_index, values, numbers, method, bounded)
+    _launch(out, loc, scale, loc_index, delta_index, pairs, numbers, method, bounded)
     return out
 
 

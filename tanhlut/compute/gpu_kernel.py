@@ -16,8 +16,9 @@ from tanhlut.methods import COMPILED
 if TYPE_CHECKING:
     from tanhlut.compute.gpu_texts import CELLS_FROM, text
 
-_fold, _cell, _corners, _rough_start, _step, _image, _finish, _signed = (
-    getattr(text, name) for name in ("fold", "cell", "corners", "rough_start", "step", "image", "finish", "signed")
+_fold, _cell, _corners, _rough_start, _step, _image, _finish, _signed, _load_pair = (
+    getattr(text, name)
+    for name in ("fold", "cell", "corners", "rough_start", "step", "image", "finish", "signed", "load_pair")
 )
 _BILINEAR, _EXACT = (tl.constexpr(COMPILED.index(method)) for method in ("bilinear", "exact"))
 
@@ -29,7 +30,7 @@ def _kernel(
     n: tl.int64,
     loc_index,
     delta_index,
-    values,
+    pairs,
     row,
     first_loc,
     last_loc,
@@ -55,8 +56,8 @@ def _kernel(
         x = _rough_start(m, s, delta)
     else:
         line, column, u, v = _cell(m, delta, first_loc, last_loc, first_delta, last_delta, loc_index, delta_index)
-        corner = values + (line * row + column - CELLS_FROM * (row + 1))
-        y00, y01, y10, y11 = tl.load(corner), tl.load(corner + 1), tl.load(corner + row), tl.load(corner + row + 1)
+        corner = line * row + column - CELLS_FROM * (row + 1)
+        (y00, y10), (y01, y11) = _load_pair(pairs, corner), _load_pair(pairs, corner + 1)
         y = _corners(y00, y01, y10, y11, u, v)
         if METHOD == _BILINEAR:
             y = tl.fma(m * delta, 0.0, y)  # a NaN stays one
@@ -78,6 +79,6 @@ def _kernel(
 
 # Triton compiles anew for a length of 1, for one divisible by 16, and for each pointer that is: here for all of them or
 # for none, so that two kernels serve every call. Aligned loads and stores are 16 bytes wide.
-_TABLE = ["loc_index", "delta_index", "values", "row"]
+_TABLE = ["loc_index", "delta_index", "pairs", "row"]
 aligned_kernel = triton.jit(_kernel, do_not_specialize=_TABLE)
 any_kernel = triton.jit(_kernel, do_not_specialize=["loc_pointer", "scale_pointer", "out_pointer", "n", *_TABLE])

@@ -109,6 +109,13 @@ def load(index, key):
 
 
 @triton.jit
+def load_pair(words, number):
+    """Two float32 that lie in one int64."""
+    both = tl.load(words + number)
+    return both.to(tl.int32).to(tl.float32, bitcast=True), (both >> 32).to(tl.int32).to(tl.float32, bitcast=True)
+
+
+@triton.jit
 def square_root(x):
     return tl.sqrt_rn(x)
 
@@ -195,7 +202,7 @@ OPERATIONS = {
         function.__name__: function
         for function in (
             *(fma, divide, select, absolute, at_most, at_least, invalid_if, numerator, denominator, power_of_two),
-            *(bits, from_bits, floor, integer, real, load, square_root, log_polynomial, patch, patch_slopes),
+            *(bits, from_bits, floor, integer, real, load, load_pair, square_root, log_polynomial, patch, patch_slopes),
         )
     },
 }

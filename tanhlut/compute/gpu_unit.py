@@ -50,13 +50,6 @@ def whole_part(x):
 
 
 @triton.jit
-def load_pair(words, number):
-    """Two float32 that lie in one int64."""
-    both = tl.load(words + number)
-    return both.to(tl.int32).to(tl.float32, bitcast=True), (both >> 32).to(tl.int32).to(tl.float32, bitcast=True)
-
-
-@triton.jit
 def smaller_number(a, b):
     return tl.minimum(a, b)
 
@@ -81,7 +74,7 @@ _OPERATIONS = {
     **{
         function.__name__: function
         for function in (
-            *(about_inverse, about_inverse_root, about_power_of_two, about_log_2, fma_down, whole_part, load_pair),
+            *(about_inverse, about_inverse_root, about_power_of_two, about_log_2, fma_down, whole_part),
             *(smaller_number, larger_number, at_most, at_least),
         )
     },

@@ -18,6 +18,8 @@ from tanhlut.tracing import apart
 if TYPE_CHECKING:
     from tanhlut.file.table import ModeTable
 
+_get_num_threads = torch.get_num_threads
+
 
 def in_memory(tensor: Tensor) -> Tensor:
     """As kernels read it. The zeros of forward-mode differentiation have no memory, and get it by cloning only."""
@@ -58,7 +60,7 @@ def on_cpu(
 def shared(kernel: Any, tensors: tuple[Tensor, ...], *rest: Any) -> None:
     """A kernel (addresses, begin, end, rest) on tensors as `on_cpu` wants them, shared among threads if that pays."""
     n, addresses = tensors[0].numel(), [tensor.data_ptr() for tensor in tensors]
-    if n < threads.THRESHOLD:
+    if n < threads.THRESHOLD or (n <= threads.PIECE and _get_num_threads() == 1):
         kernel(*addresses, 0, n, *rest)
     else:
 

@@ -6,6 +6,7 @@ from llvmlite import ir
 
 from tanhlut.compute.vectors import FLOAT64, INT64, Vector, constant, spread
 
+LINE = 64  # bytes of a cache's line
 BYTES = {ir.FloatType(): 4, ir.DoubleType(): 8, ir.IntType(32): 4, ir.IntType(64): 8}
 
 
@@ -41,6 +42,16 @@ class Array:
     def run(self, i: Any, count: int) -> Vector:
         """So many numbers from place i on."""
         return self._load(self.place(i), ir.VectorType(self.kind, count), BYTES[self.kind])
+
+    def fetch(self, i: Any, to_write: bool) -> None:
+        """Ask for the memory of the vector at place i, which need not exist."""
+        pointer, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer, word, word, word])
+        prefetch = self.builder.module.declare_intrinsic("llvm.prefetch", [pointer], kind)
+        hints = [constant(hint, word) for hint in (to_write, 3, 1)]  # into all caches, data
+        for line in range(0, self.lanes * BYTES[self.kind], LINE):
+            address = self.builder.add(self.place(i), constant(line, INT64))
+            self.builder.call(prefetch, [self.builder.inttoptr(address, pointer), *hints])
 
     def place(self, i: Any) -> Any:
         """The address of a number."""

@@ -14,7 +14,6 @@ from typing import Any, cast
 import numpy as np
 import torch
 from torch import Tensor
-from torch._C import _functorch
 
 from tanhlut import tracing
 from tanhlut.affine import to_bounds
@@ -38,17 +37,8 @@ _FITS_GPU = (torch.float16, torch.bfloat16, torch.float32)
 LOW, HIGH = -1.0, 1.0
 
 # A module's own names are found faster than another's attributes.
-_is_compiling, _is_grad_enabled, _empty_like = (
-    torch.compiler.is_dynamo_compiling,
-    torch.is_grad_enabled,
-    torch.empty_like,
-)
-_transform, _ndarray, _empty_array, _many = (
-    _functorch.peek_interpreter_stack,
-    np.ndarray,
-    np.empty,
-    threads.THRESHOLD,
-)
+_is_compiling, _empty_like = torch.compiler.is_dynamo_compiling, torch.empty_like
+_ndarray, _empty_array, _many, _shared = np.ndarray, np.empty, threads.THRESHOLD, launch.shared
 
 _COMPUTED_IN = {
     torch.float16: torch.float32,
@@ -101,10 +91,13 @@ def quick(
         elif not fits(out, loc, scale):
             return None
         n, a, b = loc.numel(), loc.data_ptr(), scale.data_ptr()
-        if n < _many and a and b:
+        if n and not (a and b):  # zeros that have no memory
+            return None
+        if n < _many:
             kernel(a, b, out.data_ptr(), 0, n, low, high, address)
-            return out
-        return _many_tensors(loc, scale, low, high, table, method, out)
+        else:
+            _shared(kernel, (loc, scale, out), low, high, address)
+        return out
     if kind is float:
         if scale < 0.0 or out is not None:
             return None
@@ -119,7 +112,9 @@ def quick(
             result = _empty_array(len(loc), dtype) if out is None else out
             if run(loc, scale, result, low, high, address):
                 return result
-        return _any_arrays(loc, scale, low, high, table, method, out)
+        of_tensors = torch.float32 if dtype.itemsize == 4 else torch.float64
+        kernel = kernels.get(of_tensors) or _prepared(kernels, method, of_tensors)
+        return _any_arrays(loc, scale, low, high, out, kernel, address)
     return None
 
 
@@ -201,25 +196,16 @@ def _writable(out: Any, like: Any) -> bool:
     return type(out) is _ndarray and out.dtype is like.dtype and out.ndim == like.ndim and out.flags.writeable
 
 
-def _many_tensors(
-    loc: Tensor, scale: Tensor, low: float, high: float, table: ModeTable | None, method: Any, out: Tensor
-) -> Any:
-    """Enough elements for several threads; or none, or zeros that have no memory."""
-    if loc.numel() and not (loc.data_ptr() and scale.data_ptr()):
-        return None
-    packed = None if method == "exact" else (table or ModeTable.default()).interpolated(method).packed
-    launch.on_cpu(loc, scale, out, low, high, packed, method)
-    return out
-
-
-def _any_arrays(loc: Any, scale: Any, low: float, high: float, table: ModeTable | None, method: Any, out: Any) -> Any:
+def _any_arrays(loc: Any, scale: Any, low: float, high: float, out: Any, kernel: Any, address: int) -> Any:
     """Arrays of any shape, or so long that threads share them: as tensors over the same memory."""
     out = np.empty_like(loc) if out is None else out
     if not (loc.flags.carray and scale.flags.carray and out.flags.carray) or loc.shape != scale.shape:
         return None
     a, b, c = (torch.from_numpy(array) for array in (loc, scale, out))
-    done = fits(c, a, b) and _many_tensors(a, b, low, high, table, method, c) is not None
-    return out if done else None
+    if not fits(c, a, b):
+        return None
+    _shared(kernel, (a, b, c), low, high, address)
+    return out
 
 
 def _cuda(

@@ -8,6 +8,11 @@ counts (measured, AVX2, float32 "exact", of a torch.tanh: in two passes 0.99, in
 There is no branch on data, so the time does not depend on it (`scripts/instructions` counts). What is left of a strip
 takes the vectors' road too: it is copied to room of its own, filled up with ones, and its answers are copied back. So a
 value is the same bits alone, in a vector, in any strip and on any thread.
+
+A strip's first pass asks for the inputs and outputs that lie AHEAD bytes on: among loads from all over a table the
+processor does not see by itself that they are read in order (3,000,000 elements, AVX2, of a torch.tanh: bilinear 1.57
+without, 1.24 with; exact 1.01 and 0.84). And a strip is short, so that its rooms leave the first-level cache to the
+table (of 128 elements instead of 256: bilinear 1.13, refined 1.24 instead of 1.28, exact 0.78).
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,10 +21,11 @@ from typing import Any
 
 from llvmlite import ir
 
-from tanhlut.compute.memory import Array
+from tanhlut.compute.memory import BYTES, Array
 from tanhlut.compute.vectors import FLOAT64, INT64, Vector, as_real, constant, spread
 
-STRIP = 256
+STRIP = 128
+AHEAD = 2048
 LANES = 16  # of a vector: two registers of AVX2, one of AVX-512, four of NEON, whose operations overlap
 NAME = "kernel"
 _ALIGN = 64
@@ -48,6 +54,7 @@ class Strips:
         self.rest: Sequence[Any] = self.function.args[inputs + outputs + 2 :]
         self._count: Any = None
         self._filled: Any = None
+        self._ahead: list[Array] = []
 
     def everywhere(self, real: Any, kind: Any = None) -> Vector:
         """LLVM's value of a float, as one of a kind, by default the elements', in every lane."""
@@ -89,6 +96,7 @@ class Strips:
                 self._copy(own, room, left)
         self._count = builder.select(few, left, vectors)
         self._filled = builder.select(few, _int(self.lanes), vectors)
+        self._ahead = here
         yield [
             Array(builder, builder.select(few, room.address, own.address), self.kind, self.lanes)
             for own, room in zip(here, rooms, strict=True)
@@ -105,6 +113,9 @@ class Strips:
     def each(self, lanes: int = 0) -> Iterator[Any]:
         """A pass: what is written inside is done for each vector, or for so many elements, from place i on."""
         with self._loop(self._filled, lanes or self.lanes) as i:
+            for number, array in enumerate(self._ahead):
+                array.fetch(self.builder.add(i, _int(AHEAD // BYTES[self.kind])), number >= self._inputs)
+            self._ahead = []
             yield i
 
     @contextmanager

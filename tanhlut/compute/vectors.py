@@ -159,22 +159,24 @@ def together(elements: list[Vector]) -> Vector:
 
 
 def turned(rows: list[Vector]) -> list[Vector]:
-    """Of four vectors of four the columns, in eight instructions."""
-    low, high = (([0, 4, 1, 5], [2, 6, 3, 7]), ([0, 1, 4, 5], [2, 3, 6, 7]))
+    """Of four vectors the columns, in each four of their elements: eight instructions."""
+    count = rows[0].value.type.count
+
+    def fours(*places: int) -> list[int]:
+        """The same places in each four; from 4 on, of the second vector."""
+        return [first + place % 4 + place // 4 * count for first in range(0, count, 4) for place in places]
+
+    low, high = (fours(0, 4, 1, 5), fours(2, 6, 3, 7)), (fours(0, 1, 4, 5), fours(2, 3, 6, 7))
     first, second, third, fourth = (_shuffled(rows[k], rows[k + 1], places) for k in (0, 2) for places in low)
     return [_shuffled(a, b, places) for a, b in ((first, third), (second, fourth)) for places in high]
 
 
-def every_other(vector: Vector, first: int) -> Vector:
-    """The elements at places first, first + 2, …"""
-    return _shuffled(vector, vector, [*range(first, vector.value.type.count, 2)])
-
-
-def halves(words: Vector) -> tuple[Vector, Vector]:
-    """Of 64-bit words the float32 in the lower and in the upper half."""
-    kind = ir.VectorType(FLOAT32, 2 * words.value.type.count)
-    pairs = Vector(words.builder, words.builder.bitcast(words.value, kind))
-    return every_other(pairs, 0), every_other(pairs, 1)
+def beside(vectors: list[Vector]) -> Vector:
+    """One behind the other, as one vector; a power of two of them."""
+    while len(vectors) > 1:
+        pairs = zip(vectors[::2], vectors[1::2], strict=True)
+        vectors = [_shuffled(a, b, [*range(2 * a.value.type.count)]) for a, b in pairs]
+    return vectors[0]
 
 
 def intrinsic(name: str, *given: Any) -> Vector:

@@ -28,7 +28,7 @@ class Packed(NamedTuple):
 
     loc_index: NDArray[np.int32]  # (2048,), by the key of |loc|
     delta_index: NDArray[np.int32]  # (2048,), by the key of δ
-    values: NDArray[np.float32]  # (rows + 2, columns + 2), edges twice: a rounding may lead one cell out
+    pairs: NDArray[np.float32]  # (rows + 1, columns + 2, 2): each of `values` and the one in the next row
     ends: NDArray[np.float32]  # the first |loc| > 0, the last; the first δ, the last: queries are clamped to these
     bounds: Bounds
     record: NDArray[np.int64]  # what the cpu kernel wants to know, in one place: see `_packed`
@@ -39,9 +39,14 @@ class Packed(NamedTuple):
         return int(self.record.ctypes.data)
 
     @property
+    def values(self) -> NDArray[np.float32]:
+        """(rows + 2, columns + 2): the table's, with the edges twice, since a rounding may lead one cell out."""
+        return np.concatenate([self.pairs[:, :, 0], self.pairs[-1:, :, 1]])
+
+    @property
     def nbytes(self) -> int:
         """Bytes of all arrays."""
-        return self.loc_index.nbytes + self.delta_index.nbytes + self.values.nbytes
+        return self.loc_index.nbytes + self.delta_index.nbytes + self.pairs.nbytes
 
 
 def pack(
@@ -113,13 +118,14 @@ def _packed(
     bounds: Bounds,
 ) -> Packed:
     """With the record, as `layout` has it."""
+    pairs = np.ascontiguousarray(np.stack([values[:-1], values[1:]], axis=2))
     record = np.empty(layout.RECORD, np.int64)
-    for place, array in ((layout.LOC_INDEX, loc_index), (layout.DELTA_INDEX, delta_index), (layout.VALUES, values)):
+    for place, array in ((layout.LOC_INDEX, loc_index), (layout.DELTA_INDEX, delta_index), (layout.PAIRS, pairs)):
         record[place] = array.ctypes.data
     record[layout.COLUMNS], record[layout.BOUNDED] = values.shape[1], not bounds.whole_plane
     record[layout.LOC_MAX : layout.SCALE_MAX + 1] = np.array(bounds, np.float64).view(np.int64)
     record[layout.FIRST_LOC : layout.LAST_DELTA + 1] = ends.astype(np.float64).view(np.int64)
-    return Packed(loc_index, delta_index, values, ends, bounds, record)
+    return Packed(loc_index, delta_index, pairs, ends, bounds, record)
 
 
 _NO_INDEX = np.zeros(KEYS, np.int32)

@@ -23,7 +23,7 @@ UNIT = 1.0 / 16.0
 (
     LOC_INDEX,
     DELTA_INDEX,
-    VALUES,
+    PAIRS,
     COLUMNS,
     BOUNDED,
     LOC_MAX,

@@ -118,7 +118,7 @@ def whole_part(x: Any) -> tuple[Any, Any]:
 
 
 def load_pair(words: Any, number: Any) -> tuple[Any, Any]:
-    """The two float32 of a word of `file.words`."""
+    """The two float32 that lie in the word at place `number`."""
     raise NotImplementedError
 
 

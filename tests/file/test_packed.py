@@ -53,7 +53,8 @@ def test_no_float32_leads_outside_the_values(name: str) -> None:
 def test_bytes(name: str) -> None:
     table = table_named(name)
     rows, columns = table.values.shape
-    assert packed(table).nbytes == 4 * ((rows + 2) * (columns + 2) + 2 * 2048)
+    assert packed(table).nbytes == 4 * (2 * (rows + 1) * (columns + 2) + 2 * 2048)
+    np.testing.assert_array_equal(packed(table).pairs[:-1, 1:-1, 1], table.values)
     np.testing.assert_array_equal(packed(table).values[1:-1, 1:-1], table.values)
 
 

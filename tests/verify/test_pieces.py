@@ -141,9 +141,16 @@ def test_places_are_held_on_both_axes(name: str) -> None:
 
 def test_edges_are_repeated() -> None:
     values = table_named("coarse").values
-    assert list(pieces.padded(np.pad(values, 1, mode="edge"), values)) == []
-    for wrong in (np.pad(values, 1), np.pad(values, 1, mode="reflect"), values):
-        assert list(pieces.padded(wrong, values)) == ["the kernels' values are not the table's with its edges repeated"]
+
+    def paired(padded: Floats) -> Floats:
+        return np.stack([padded[:-1], padded[1:]], axis=2)
+
+    right = paired(np.pad(values, 1, mode="edge"))
+    assert list(pieces.paired(right, values)) == []
+    other = right.copy()
+    other[5, 7, 1] += 1e-6  # what the next row has in its own place
+    for wrong in (paired(np.pad(values, 1)), paired(np.pad(values, 1, mode="reflect")), paired(values), other):
+        assert list(pieces.paired(wrong, values)) == ["the kernels' values are not the table's with its edges repeated"]
 
 
 def test_the_chart_is_held() -> None:
