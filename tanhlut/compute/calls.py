@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
+from tanhlut.compute import team, threads
 from tanhlut.compute.memory import BYTES, Array
 from tanhlut.compute.vectors import FLOAT64, INT32, INT64, constant
 
@@ -86,20 +87,28 @@ class Caller:
 
 
 def on_addresses(kernel: Any, integers: int, rest: str) -> str:
-    """f(addresses …, begin, end, rest …) → None: so many integers, of which the last two say how much there is to do,
-    then floats ("d") and integers ("q"). The lock is released if it is much."""
+    """f(addresses …, begin, end, rest …, threads) → None: so many integers, of which the last two say how much there is
+    to do, floats ("d") and integers ("q"), and how many threads share it. The lock is released if it is much."""
     caller = Caller(kernel.module, "on_addresses")
     builder = caller.builder
     given = [caller.whole(k) for k in range(integers)]
     given += [
         caller.real(integers + k) if letter == "d" else caller.whole(integers + k) for k, letter in enumerate(rest)
     ]
+    many_threads = caller.whole(integers + len(rest))
     caller.give_up_if_an_argument_was_wrong()
     many = builder.icmp_signed(">=", builder.sub(given[integers - 1], given[integers - 2]), constant(_MANY, INT64))
     with builder.if_else(many) as (then, otherwise):
         with then:
             state = caller.api("PyEval_SaveThread", INT64)
-            builder.call(kernel, given)
+            if threads.parallel():
+                with builder.if_else(builder.icmp_signed(">", many_threads, constant(1, INT64))) as (several, one):
+                    with several:
+                        team.call(builder, kernel, given, integers - 2, many_threads)
+                    with one:
+                        builder.call(kernel, given)
+            else:
+                builder.call(kernel, given)
             caller.api("PyEval_RestoreThread", ir.VoidType(), state)
         with otherwise:
             builder.call(kernel, given)

@@ -13,7 +13,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from tanhlut.compute import launch
+from tanhlut.compute import launch, threads
 from tanhlut.compute.choose import choose
 from tanhlut.file.moments import Moments, missing
 from tanhlut.file.table import ModeTable, by_key, key_of
@@ -85,7 +85,7 @@ def on_cpu(
     """The kernel on plain contiguous tensors of one shape and dtype, float32 or float64; `out` apart from them."""
     moments, double = moments_of(table), loc.dtype == torch.float64
     address = moments.double_address if double else moments.address
-    launch.shared(kernel(name, double), (loc, scale, out), low, high, address)
+    threads.share(kernel(name, double), (loc, scale, out), low, high, address)
 
 
 def all_on_cpu(loc: Tensor, scale: Tensor, low: float, high: float, table: ModeTable | None) -> tuple[Tensor, ...]:
@@ -97,7 +97,7 @@ def all_on_cpu(loc: Tensor, scale: Tensor, low: float, high: float, table: ModeT
         torch.empty_like(loc),
     )
     if loc.dtype == torch.float32:
-        launch.shared(described(), (loc, scale, *found), low, high, moments_of(table).address)
+        threads.share(described(), (loc, scale, *found), low, high, moments_of(table).address)
         return found
     for name, out in (("mean", mean), ("stddev", root), ("entropy", entropy)):
         on_cpu(name, loc, scale, out, low, high, table)

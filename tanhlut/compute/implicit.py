@@ -113,6 +113,5 @@ def _by_kernel(y: Tensor, scale: Tensor, grad: Tensor) -> tuple[Tensor, Tensor] 
 
     found = torch.empty_like(y), torch.empty_like(y)
     kernel = cpu_functions.slopes(y.dtype == torch.float64)
-    given, results = [x.data_ptr() for x in (y, scale, grad)], [x.data_ptr() for x in found]
-    threads.run(lambda begin, end: kernel(*given, *results, begin, end), y.numel())
+    threads.share(kernel, (y, scale, grad, *found))
     return found

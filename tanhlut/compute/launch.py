@@ -18,8 +18,6 @@ from tanhlut.tracing import apart
 if TYPE_CHECKING:
     from tanhlut.file.table import ModeTable
 
-_get_num_threads = torch.get_num_threads
-
 
 def in_memory(tensor: Tensor) -> Tensor:
     """As kernels read it. The zeros of forward-mode differentiation have no memory, and get it by cloning only."""
@@ -54,20 +52,7 @@ def on_cpu(
     table = NO_TABLE if table is None or method == "exact" else table
     real, narrow = str(loc.dtype).removeprefix("torch."), not table.bounds.whole_plane
     kernel = available.cpu_kernels().kernel(real, COMPILED.index(method), narrow)
-    shared(kernel.call, (loc, scale, out), low, high, table.address)
-
-
-def shared(kernel: Any, tensors: tuple[Tensor, ...], *rest: Any) -> None:
-    """A kernel (addresses, begin, end, rest) on tensors as `on_cpu` wants them, shared among threads if that pays."""
-    n, addresses = tensors[0].numel(), [tensor.data_ptr() for tensor in tensors]
-    if n < threads.THRESHOLD or (n <= threads.PIECE and _get_num_threads() == 1):
-        kernel(*addresses, 0, n, *rest)
-    else:
-
-        def work(begin: int, end: int, _kept: object = tensors) -> None:  # as long as a thread may be in it
-            kernel(*addresses, begin, end, *rest)
-
-        threads.run(work, n)
+    threads.share(kernel.call, (loc, scale, out), low, high, table.address)
 
 
 _OPERATOR = "tanhlut::mode_on_cpu"

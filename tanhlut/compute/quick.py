@@ -38,7 +38,7 @@ LOW, HIGH = -1.0, 1.0
 
 # A module's own names are found faster than another's attributes.
 _is_compiling, _empty_like = torch.compiler.is_dynamo_compiling, torch.empty_like
-_ndarray, _empty_array, _many, _shared = np.ndarray, np.empty, threads.THRESHOLD, launch.shared
+_ndarray, _empty_array, _many, _share = np.ndarray, np.empty, threads.THRESHOLD, threads.share
 
 _COMPUTED_IN = {
     torch.float16: torch.float32,
@@ -94,9 +94,9 @@ def quick(
         if n and not (a and b):  # zeros that have no memory
             return None
         if n < _many:
-            kernel(a, b, out.data_ptr(), 0, n, low, high, address)
+            kernel(a, b, out.data_ptr(), 0, n, low, high, address, 1)
         else:
-            _shared(kernel, (loc, scale, out), low, high, address)
+            _share(kernel, (loc, scale, out), low, high, address)
         return out
     if kind is float:
         if scale < 0.0 or out is not None:
@@ -204,7 +204,7 @@ def _any_arrays(loc: Any, scale: Any, low: float, high: float, out: Any, kernel:
     a, b, c = (torch.from_numpy(array) for array in (loc, scale, out))
     if not fits(c, a, b):
         return None
-    _shared(kernel, (a, b, c), low, high, address)
+    _share(kernel, (a, b, c), low, high, address)
     return out
 
 

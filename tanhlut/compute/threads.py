@@ -1,158 +1,63 @@
-"""Sharing one array among threads.
+"""How many threads work on an array, and in what pieces.
 
-Kernels release the interpreter's lock, so plain Python threads run them side by side. How many threads is torch's
-setting (`torch.set_num_threads`), so DataLoader workers, which set it to 1, stay on one. A forked child forgets its
-parent's threads, which did not come along.
+They are torch's own: OpenMP's, in the library that torch has loaded (`parallel` gives them work). How many is torch's
+setting (`torch.set_num_threads`), so DataLoader workers, which set it to 1, stay on one.
 
-Arrays are worked off in pieces. A signal handler that raises (Ctrl-C, a timeout) is heard between two of them, and
-takes the pieces that are left away from the other threads. No thread is waited for that has not begun: whoever calls
-takes over what nobody has taken, so calls also end where threads cannot start, or no longer run at exit. Threads that
-wait here for work are no reason to go on for a process that ends.
+Threads of Python's own were tried. Those of OpenMP that have just served a torch operation go on spinning for more, as
+it is set by default, so on two cores there was no processor left for another: 100,000 elements on two threads took 1.4
+times as long as on one (0.75 where OMP_WAIT_POLICY is PASSIVE; AMD EPYC, AVX2). In torch's they take 0.45 to 0.6.
 """
 
 import ctypes
 import os
-from _thread import start_new_thread
-from collections import deque
-from collections.abc import Callable, Iterator
-from functools import partial
-from itertools import chain, repeat
-from operator import attrgetter
-from queue import SimpleQueue
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor
 
-# A thread takes some 30 µs to wake, so this one works on HEAD_START elements more than its share. Gains of two threads
-# (AMD EPYC, float32): 1.5 at 100 000 elements (1.25 to 1.35 with equal shares, or with small pieces taken in turn),
-# 1.8 from 300 000.
-THRESHOLD = 1 << 16
-HEAD_START = 1 << 13
-PIECE = 1 << 21  # some 5 ms: what an interrupt waits for, and no less, since each piece waits for the lock anew
-_GRAIN = 1 << 10  # shares begin at multiples of it, so that no two threads write one cache line
+THRESHOLD = 1 << 15  # from where threads pay; torch's operations have the same
+PIECE = 1 << 21  # of one thread, some 5 ms: what a signal's handler waits for
 
-Work = Callable[[int, int], object]
-Pieces = deque[tuple[int, int]]
+_forked = False
+_get_num_threads = torch.get_num_threads
 
 
-def shares(n: int) -> list[tuple[int, int]]:
-    """Begin and end of each thread's part of n elements; the first is for the calling thread."""
-    threads = torch.get_num_threads() if n >= THRESHOLD else 1
-    size = -(-(n - HEAD_START * (threads > 1)) // (threads * _GRAIN)) * _GRAIN
-    first = min(n, size + HEAD_START * (threads > 1))
-    return [(0, first), *((begin, min(begin + size, n)) for begin in range(first, n, size))]
+def share(kernel: Any, tensors: tuple[Tensor, ...], *rest: Any) -> None:
+    """A kernel (addresses, begin, end, rest, threads) on plain contiguous tensors of one shape and dtype, those that it
+    writes to apart from all others; on several threads if that pays."""
+    addresses = [tensor.data_ptr() for tensor in tensors]
+    for begin, end, threads in pieces(tensors[0].numel()):
+        kernel(*addresses, begin, end, *rest, threads)
 
 
-def run(work: Work, n: int) -> None:
-    """work(begin, end) over all of 0 … n. However it ends, no thread is in `work` any more."""
-    parts = [deque(_pieces(*share)) for share in shares(n)]
-    begun: list[_Gate] = []
-    failures: list[BaseException] = []
-    others: list[Callable[[], None]] = [partial(_help, work, part, begun, failures) for part in parts[1:]]
-    jobs = [partial(_pool.ask, others), *[partial(_work_off, work, part) for part in parts]]
-    # One call into C, which alone holds what settles: that is done when the call lets go of it, however it ends, and
-    # before anyone hears of that.
-    any(map(partial.__call__, chain(jobs, _settling(parts, begun))))
-    if failures:
-        raise failures[0]
+def pieces(n: int) -> Iterator[tuple[int, int, int]]:
+    """(begin, end, threads) of what is worked off at a time: an interrupt is heard between two."""
+    threads = 1 if n < THRESHOLD or _forked or not parallel() else _get_num_threads()
+    size = PIECE * threads
+    return ((begin, min(begin + size, n), threads) for begin in range(0, n, size))
 
 
-class _Settling(tuple[()]):
-    """Empty. Its end takes all pieces away, then waits for the threads that have begun.
-
-    From C alone, like all that must be done whatever comes: signals wait for the end of a call into C, but in a line of
-    Python's, be it `finally` or the end of `with`, there is always a place where one more breaks out.
-    """
-
-    settle: Callable[[], object] = list  # nothing, until there is something
-    __del__ = property(attrgetter("settle"))
-
-
-def _settling(parts: list[Pieces], begun: list["_Gate"]) -> _Settling:
-    found = _Settling()
-    found.settle = partial(any, chain(map(deque.clear, parts), map(_acquire, begun, repeat(1))))
-    return found
-
-
-def _pieces(begin: int, end: int) -> Iterator[tuple[int, int]]:
-    return ((first, min(first + PIECE, end)) for first in range(begin, end, PIECE))
-
-
-def _work_off(work: Work, pieces: Pieces) -> None:
-    while pieces:
+@cache
+def parallel() -> int:
+    """The address of `GOMP_parallel` where torch has it from, or 0: then one thread does all (on Windows, whose OpenMP
+    has another way to ask)."""
+    for name in ("libtorch_cpu.so", "libtorch_cpu.dylib"):
         try:
-            piece = pieces.popleft()
-        except IndexError:  # another thread took the last
-            return
-        work(*piece)
+            function = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / name)).GOMP_parallel
+        except (OSError, AttributeError):
+            continue
+        return ctypes.cast(function, ctypes.c_void_p).value or 0
+    return 0
 
 
-def _help(work: Work, pieces: Pieces, begun: list["_Gate"], failures: list[BaseException]) -> None:
-    """A thread's part. It says that it has begun before it takes a piece, so whoever takes the pieces away knows."""
-    gate = _Gate()
-    begun.append(gate)
-    try:
-        _work_off(work, pieces)
-    except BaseException as error:
-        failures.append(error)
-    finally:
-        _release(gate)
-
-
-_make = ctypes.PYFUNCTYPE(ctypes.c_void_p)(("PyThread_allocate_lock", ctypes.pythonapi))
-_free = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(("PyThread_free_lock", ctypes.pythonapi))
-_release = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(("PyThread_release_lock", ctypes.pythonapi))
-_acquire = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int)(("PyThread_acquire_lock", ctypes.pythonapi))
-
-
-class _Gate:
-    """A lock, held at first, that one waits for deaf to signals.
-
-    It is the interpreter's own, from C: waiting for one of Python's is interrupted, and torch's futures abort a process
-    that ends while a thread is in them.
-    """
-
-    def __init__(self) -> None:
-        self._as_parameter_ = _make()
-        if not self._as_parameter_:
-            raise MemoryError
-        self._end = partial(_free, self._as_parameter_)
-        _acquire(self, 1)
-
-    __del__ = property(attrgetter("_end"))  # C alone: a Ctrl-C that is heard in a finaliser's Python code is lost
-
-
-class _Pool:
-    """Threads that take tasks in turn. They are Python's barest, whose start no signal can leave half done."""
-
-    def __init__(self) -> None:
-        self.tasks: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self.threads = 0
-
-    def ask(self, tasks: list[Callable[[], None]]) -> None:
-        """Have tasks done soon, or never where there are no threads."""
-        try:
-            while self.threads < len(tasks):
-                start_new_thread(_serve, (self.tasks,))
-                self.threads += 1  # if a signal comes before, there is one too many, never one too few
-        except RuntimeError:  # no room for a thread, or the interpreter is shutting down
-            if not self.threads:
-                return
-        for task in tasks:
-            self.tasks.put(task)
-
-
-def _serve(tasks: "SimpleQueue[Callable[[], None]]") -> None:
-    while True:
-        tasks.get()()
-
-
-_pool = _Pool()
-
-
-def _forget() -> None:
-    global _pool
-    _pool = _Pool()
+def _alone() -> None:
+    """In a forked child OpenMP would wait for its parent's threads, which did not come along."""
+    global _forked
+    _forked = True
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+    os.register_at_fork(after_in_child=_alone)

@@ -1,6 +1,5 @@
 """All backends against the truth and each other, on every road; threads and processes; named backends that refuse."""
 
-import itertools
 import os
 import subprocess
 import sys
@@ -258,7 +257,7 @@ def test_threads_may_call_at_once() -> None:
 
 
 def test_forked_processes_and_data_loaders() -> None:
-    """A fork after the pool has started: the child has none of its threads and must not wait for them.
+    """A fork after threads have started: the child has none of them and must not wait for them.
 
     In a process of its own, since other tests start threads (JAX's) that a fork must not meet.
     """
@@ -283,12 +282,16 @@ def test_forked_processes_and_data_loaders() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120, env=environment)
 
 
-def test_shares_cover_everything_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pieces_cover_everything_once(monkeypatch: pytest.MonkeyPatch) -> None:
     for many in (1, 2, 3, 7):
-        monkeypatch.setattr(torch, "get_num_threads", lambda many=many: many)
-        for n in (1, 4095, threads.THRESHOLD - 1, threads.THRESHOLD, threads.THRESHOLD + 1, 1_000_003):
-            found = threads.shares(n)
-            assert found[0][0] == 0
-            assert found[-1][1] == n
-            assert all(a[1] == b[0] for a, b in itertools.pairwise(found))
-            assert (1 if n < threads.THRESHOLD else min(2, many)) <= len(found) <= many
+        monkeypatch.setattr(threads, "_get_num_threads", lambda many=many: many)
+        for n in (0, 1, threads.THRESHOLD - 1, threads.THRESHOLD, threads.THRESHOLD + 1, 50_000_003):
+            found = [*threads.pieces(n)]
+            assert [begin for begin, _, _ in found] == [0, *(end for _, end, _ in found)][: len(found)]
+            assert (found[-1][1] if found else 0) == n
+            team = many if n >= threads.THRESHOLD and threads.parallel() else 1
+            assert all(end - begin <= threads.PIECE * team and of == team for begin, end, of in found)
+
+
+def test_torchs_threads_are_found_where_there_are_some() -> None:
+    assert threads.parallel() or not (sys.platform == "linux" and torch.backends.openmp.is_available())

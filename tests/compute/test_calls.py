@@ -23,21 +23,21 @@ def test_arguments_of_wrong_types_raise() -> None:
         with pytest.raises(TypeError):
             KERNEL.floats(wrong, 1.0, -1.0, 1.0, TABLE)
         with pytest.raises(TypeError):
-            KERNEL.call(0, 0, 0, 0, wrong, -1.0, 1.0, TABLE)
+            KERNEL.call(0, 0, 0, 0, wrong, -1.0, 1.0, TABLE, 1)
     with pytest.raises(OverflowError):
-        KERNEL.call(0, 0, 0, 0, 1 << 64, -1.0, 1.0, TABLE)
+        KERNEL.call(0, 0, 0, 0, 1 << 64, -1.0, 1.0, TABLE, 1)
     assert KERNEL.floats(0.2, 1.0, -1.0, 1.0, TABLE) == NEAR
 
 
 def test_nothing_to_do_touches_nothing() -> None:
-    assert KERNEL.call(0, 0, 0, 0, 0, -1.0, 1.0, TABLE) is None
+    assert KERNEL.call(0, 0, 0, 0, 0, -1.0, 1.0, TABLE, 1) is None
 
 
 @pytest.mark.parametrize("count", [1, 2, 15, 16, 17, 255, 256, 257, 300])
 def test_only_the_elements_asked_for_are_written(count: int) -> None:
     loc, scale = np.full(400, 0.2), np.full(400, 1.0)
     out = np.full(400, 7.0)
-    KERNEL.call(loc.ctypes.data, scale.ctypes.data, out.ctypes.data, 50, 50 + count, -1.0, 1.0, TABLE)
+    KERNEL.call(loc.ctypes.data, scale.ctypes.data, out.ctypes.data, 50, 50 + count, -1.0, 1.0, TABLE, 1)
     assert np.abs(out[50 : 50 + count] - MODE).max() <= 1e-15
     assert (out[:50] == 7.0).all()
     assert (out[50 + count :] == 7.0).all()
@@ -83,7 +83,7 @@ def test_nothing_is_lost_or_kept() -> None:
         KERNEL.arrays(loc, scale, out, -1.0, 1.0, TABLE)
         KERNEL.arrays(loc, scale, out[:2], -1.0, 1.0, TABLE)
         KERNEL.floats(0.2, 1.0, -1.0, 1.0, TABLE)
-        KERNEL.call(loc.ctypes.data, scale.ctypes.data, out.ctypes.data, 0, 3, -1.0, 1.0, TABLE)
+        KERNEL.call(loc.ctypes.data, scale.ctypes.data, out.ctypes.data, 0, 3, -1.0, 1.0, TABLE, 1)
     gc.collect()
     assert [sys.getrefcount(one) for one in objects] == before
     assert sys.getallocatedblocks() - blocks < 1000
@@ -98,7 +98,7 @@ def test_other_threads_run_meanwhile() -> None:
 
     def work() -> None:
         begun.set()
-        KERNEL.call(loc.data_ptr(), scale.data_ptr(), out.data_ptr(), 0, n, -1.0, 1.0, TABLE)
+        KERNEL.call(loc.data_ptr(), scale.data_ptr(), out.data_ptr(), 0, n, -1.0, 1.0, TABLE, 1)
         ended.set()
 
     thread = threading.Thread(target=work)
