@@ -134,19 +134,27 @@ def numbers(real: Callable[[float], Any], double: bool = False) -> dict[str, Any
     return {name: real(value) for name, value in reals.items()} | whole
 
 
+def along_last_axis(x: Any) -> Any:
+    """As `patches` wants it beside rows along a last axis: tensors of a device that torch here knows by name only are
+    not indexed."""
+    return x.reshape((*x.shape, 1))
+
+
 def patches(
-    fma: Callable[..., Any], side: int, row: Callable[[Any, Any, int], Any], apart: Callable[[Any], Any]
+    fma: Callable[..., Any],
+    side: int,
+    row: Callable[[Any, Any, int], Any],
+    apart: Callable[[Any], Any],
+    wide: Callable[[Any], Any] = along_last_axis,
 ) -> dict[str, Callable[..., Any]]:
     """`patch` and `patch_slopes` for backends in plain Python.
 
     Args:
-        fma: the backend's.
-        row: (data, at, k) to the patch's coefficients of h^k, along a last axis.
-        apart: what lies along a last axis, one by one.
+        fma: the backend's, also of rows, each with its neighbour.
+        row: (data, at, k) to the patch's coefficients of h^k, along a last axis or as `wide` and `apart` have it.
+        apart: a row's numbers, one by one.
+        wide: a number as fma takes it beside rows.
     """
-
-    def wide(x: Any) -> Any:
-        return x.reshape((*x.shape, 1))  # tensors on a device that torch here knows by name only are not indexed
 
     def along(row: Any, f: Any) -> Any:
         given, fourth = apart(row), (f * f) * (f * f)

@@ -35,7 +35,7 @@ def _run(part: Callable[..., Any], outputs: int, *given: Floats) -> list[Floats]
     out = [np.empty_like(given[0]) for _ in range(outputs)]
     name = calls.on_addresses(strips.function, len(given) + outputs + 2, "")
     run = calls.builtin(name, *machine.compiled(strips.module, name))
-    run(*(array.ctypes.data for array in (*given, *out)), 0, len(given[0]))
+    run(*(array.ctypes.data for array in (*given, *out)), 0, len(given[0]), 1)
     return out
 
 
