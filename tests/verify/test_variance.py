@@ -137,6 +137,17 @@ def test_units_are_half_units_in_the_last_place() -> None:
     assert all((part >= 0.0).all() for part in of)
 
 
+def test_what_the_witness_may_be_off_by_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest, more = patches.prove(FILE.vector, WITNESS), 1e-5
+    known = second.certify(WITNESS)
+    worse = known._replace(sources=(*known.sources[:2], known.sources[2] + more), anywhere=known.anywhere + more)
+    monkeypatch.setattr(second, "certify", lambda witness: worse)
+    found = patches.prove(FILE.vector, WITNESS)
+    assert found.witness >= more
+    assert found.relative[0] >= honest.relative[0] + 0.9 * more
+    assert found.absolute[0] >= honest.absolute[0] + 0.5 * more * FLOOR
+
+
 def test_lies_are_noticed() -> None:
     """A patch's coefficient moved by 1e-5 in a cell that counts, two patches swapped, and a NaN."""
     honest = patches.prove(FILE.vector, WITNESS)
