@@ -3,12 +3,13 @@
 from functools import cache
 
 import mpmath
+import nudged
 import numpy as np
 import pytest
 from numpy.polynomial import chebyshev
 
 from tablegen.make.moments import log_ratio
-from tablegen.verify import patches, second, series, units
+from tablegen.verify import patches, rounding, second, series, units
 from tablegen.verify.chart import unit_square
 from tablegen.verify.patches import FLOOR, Row
 from tanhlut.compute.functions import moments_of
@@ -17,6 +18,8 @@ from tanhlut.formula import plain, surrogate
 pytest.importorskip("flint")
 FILE = moments_of(None)
 WITNESS = FILE.witnesses["mean"]
+# Rows, and columns in them, whose bound of the rounding exceeds what one point's roundings can add up to by little.
+TIGHT = {4: (0, 31), 10: (1, 24, 25), 18: (7, 21), 28: (12, 18), 43: (0, 1), 51: (7,), 59: (1, 20)}
 
 
 @cache
@@ -67,6 +70,28 @@ def test_the_witness_is_the_variance() -> None:
             found = chebyshev.chebval2d(2.0 * z - 1.0, 2.0 * q - 1.0, over) / (2.0 - q)
             off = abs(float(variance / w) - float(found))
             assert off <= float(certified.of(np.array([float(w)]), np.array([float(w)]))[0]) <= 1.5e-9
+
+
+@mpmath.workdps(30)
+def test_the_slope_is_as_near_as_certified() -> None:
+    """E sech² X against what the witness makes of it, where that is further off than float64 rounds."""
+    x_slope = 2.0 * chebyshev.chebder(WITNESS, axis=0)
+    certified, best = second.certify(WITNESS).slope, 0.0
+    for z in (0.3, 0.5, 0.7, 0.9, 0.99):
+        for q in (0.02, 0.2, 0.4, 0.6):
+            x, w = 1.0 - z * z, q * (2.0 - q)
+            at = 2.0 * x - 1.0, 2.0 * w - 1.0
+            found = chebyshev.chebval2d(*at, WITNESS) + 2.0 * x * chebyshev.chebval2d(*at, x_slope)
+            tau = mpmath.mpf(surrogate.LOGISTIC) / (1 - mpmath.mpf(w))
+            scale, loc = mpmath.sqrt(w * tau), 3 * mpmath.sqrt(x * tau) / mpmath.mpf(z)
+            step = mpmath.mpf(1) / 16
+            nodes = [k * step for k in range(-180, 181)]
+            weights = [step * mpmath.exp(-t * t / 2) / mpmath.sqrt(2 * mpmath.pi) for t in nodes]
+            slope = mpmath.fdot(weights, [mpmath.sech(loc + scale * t) ** 2 for t in nodes])
+            off = abs(float(slope) - second.KAPPA * z**3 * (1.0 - q) * float(found))
+            assert off <= certified + 1e-15
+            best = max(best, off)
+    assert best > 1e-14
 
 
 def test_a_moved_witness_is_not_certified() -> None:
@@ -121,6 +146,27 @@ def test_rounding_moves_no_answer_further_than_bounded() -> None:
             assert off.max() <= allowed[column]
             best = max(best, float(off.max() / allowed[column]))
     assert best > 0.4
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_every_rounding_is_counted(fused: bool) -> None:
+    """What each operation moves the answer by, found by moving it alone, and all of that together."""
+    rng = np.random.default_rng(3)
+    best = 0.0
+    text = nudged.text(fused)
+    data = FILE.vector.astype(np.float64)
+    for number, columns in TIGHT.items():
+        row = rows()[number]
+        allowed = patches.rounding(row, fused) / rounding.U
+        for column in columns:
+            z = row.z[0] + (row.z[1] - row.z[0]) * rng.uniform(0.01, 0.99, 200)
+            q = (column + rng.uniform(0.01, 0.99, 200)) / surrogate.COLUMNS
+            tau = surrogate.LOGISTIC / (1.0 - q) ** 2
+            scale, loc = np.sqrt(q * (2.0 - q) * tau), 3.0 * np.sqrt((1.0 - z * z) * tau) / z
+            found = nudged.moved(text.variance, loc, scale, data, -1.0, 1.0)
+            assert found.max() <= allowed[column]
+            best = max(best, float(found.max() / allowed[column]))
+    assert best > 0.93
 
 
 def test_units_are_half_units_in_the_last_place() -> None:
