@@ -77,7 +77,7 @@ def test_after_warmup_nothing_compiles_and_nothing_is_copied(method: Any, driver
     driver.launches.clear()
     driver.capturing = True
     calls = 0
-    lengths = (1, 2, 15, 16, 17, 48, 512, 1000, 4096)
+    lengths = (1, 16, 17, 1000, gpu.FEW, gpu.FEW + 1, gpu.FEW + 16)
     for dtype, n, table in itertools.product(DTYPES, lengths, (None, bounded)):
         for shifts in ((0, 0, 0), (1, 0, 0), (0, 3, 0), (0, 0, 1), (1, 1, 1), (8, 8, 8)):
             loc, scale, out = arguments(n, dtype, shifts)
@@ -103,11 +103,15 @@ def test_triton_is_asked_once(driver: fake_gpu.Driver, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(triton.runtime.jit.JITFunction, "run", refuse)
     calls = 0
-    for method, n, bounds in itertools.product(COMPILED, (1, 16, 1000), ((-1.0, 1.0), (-2.0, 3.0), (0.0, 1.0))):
+    for method, n, bounds in itertools.product(
+        COMPILED, (1, 1000, gpu.FEW + 16), ((-1.0, 1.0), (-2.0, 3.0), (0.0, 1.0))
+    ):
         loc, scale, out = arguments(n, shifts=(0, 0, 0))
         assert torch.equal(mode(loc, scale, *bounds, method=method, out=out), loc + 2 * scale)
         launch = driver.launches[-1]
-        assert launch.grid == (-(-n // gpu.BLOCK), 1, 1)
+        block = gpu.BLOCK if n > gpu.FEW else gpu.FEW_BLOCK
+        assert launch.arguments["BLOCK"] == block
+        assert launch.grid == (-(-n // block), 1, 1)
         assert launch.arguments["UNIT"] == (bounds == (-1.0, 1.0))
         assert (launch.arguments["low"], launch.arguments["high"]) == bounds
         calls += 1
@@ -145,7 +149,8 @@ def test_a_mode_needs_no_subroutine(method: Any, driver: fake_gpu.Driver) -> Non
 )
 def test_every_function_compiles_and_launches(dtype: torch.dtype, name: str, driver: fake_gpu.Driver) -> None:
     """Aligned and not; every operation rounds to nearest, nothing is flushed to zero but by floor, nothing is fused."""
-    for n, shifts in itertools.product((64, 63), ((0, 0, 0), (1, 0, 0), (0, 0, 3))):
+    many = gpu.FEW + 64
+    for n, shifts in itertools.product((many, many - 1), ((0, 0, 0), (1, 0, 0), (0, 0, 3))):
         loc, scale, out = arguments(n, dtype, shifts)
         functions.on_gpu(name, loc, scale, out, -2.0, 3.0, None)
         assert torch.equal(out, loc + 2 * scale)
@@ -154,7 +159,7 @@ def test_every_function_compiles_and_launches(dtype: torch.dtype, name: str, dri
         assert not launch.metadata.enable_fp_fusion
         assert (launch.arguments["low"], launch.arguments["high"]) == (-2.0, 3.0)
         assert torch.equal(launch.arguments["data"].cpu(), torch.from_numpy(functions.moments_of(None).vector.copy()))
-        assert ("tt.divisibility = 16" in launch.assembly("ttir")) == (n == 64 and not any(shifts))
+        assert ("tt.divisibility = 16" in launch.assembly("ttir")) == (n == many and not any(shifts))
         lines = launch.assembly("ptx").splitlines()
         assert any("fma.rn.f32" in line for line in lines)
         assert not any("approx" in line or "div.full" in line for line in lines)
@@ -225,9 +230,11 @@ def test_what_is_aligned_is_read_sixteen_bytes_at_once(driver: fake_gpu.Driver) 
         mode(loc, scale)
         return "tt.divisibility = 16" in driver.launches[-1].assembly("ttir")
 
-    assert wide(*arguments(64))
-    assert not wide(*arguments(63))
-    assert not wide(*arguments(64, shifts=(1, 0)))
+    many = gpu.FEW + 64
+    assert wide(*arguments(many))
+    assert not wide(*arguments(many - 1))
+    assert not wide(*arguments(many, shifts=(1, 0)))
+    assert not wide(*arguments(64))  # an element a thread
 
 
 @pytest.mark.usefixtures("warm")
@@ -292,7 +299,7 @@ def test_a_capture_that_comes_too_early_is_told_so(driver: fake_gpu.Driver) -> N
     mode(loc, scale)
     too_early(loc, scale, method="bilinear")
     too_early(loc, scale, table=table_named("coarse"))
-    too_early(*arguments(16))
+    too_early(*arguments(gpu.FEW + 16))
     driver.capturing = True
     assert torch.equal(mode(loc, scale), loc + 2 * scale)
 

@@ -27,7 +27,7 @@ class Variant(NamedTuple):
     dtype: str = "fp32"  # as Triton calls it
     bounded: bool = False
     unit: bool = True
-    aligned: bool = True
+    wide: bool = True
 
 
 def compile_for(target: str, variant: Variant) -> Any:
@@ -38,12 +38,12 @@ def compile_for(target: str, variant: Variant) -> Any:
         constants = {"METHOD": COMPILED.index(variant.name), "BOUNDED": variant.bounded, "UNIT": variant.unit}
     else:
         kernels, constants = gpu_functions.kernels(variant.name), {}
-    kernel = kernels.aligned_kernel if variant.aligned else kernels.any_kernel
+    kernel = kernels.wide_kernel if variant.wide else kernels.any_kernel
     names = kernel.arg_names
-    constants = {**constants, "BLOCK": gpu.BLOCK}
+    constants = {**constants, "BLOCK": gpu.BLOCK if variant.wide else gpu.FEW_BLOCK}
     signature = {name: "constexpr" if name in constants else _type(name, variant.dtype, approximate) for name in names}
     places = {(names.index(name),): value for name, value in constants.items()}
-    divisible = ("loc_pointer", "scale_pointer", "out_pointer", "n") if variant.aligned else ()
+    divisible = ("loc_pointer", "scale_pointer", "out_pointer", "n") if variant.wide else ()
     attributes = {(names.index(name),): [["tt.divisibility", gpu.ALIGNMENT]] for name in divisible}
     source = ASTSource(fn=kernel, signature=signature, constexprs=places, attrs=attributes)
     return triton.compile(source, target=TARGETS[target], options=dict(_OPTIONS))

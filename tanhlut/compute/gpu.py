@@ -2,7 +2,7 @@
 
 No host sync and no allocation but the result: a CUDA graph can capture it, once `warm` has compiled everything.
 
-BLOCK and WARPS are guesses that no hardware has judged yet: `scripts/bench --gpu` measures them.
+BLOCK, WARPS and FEW are guesses that no hardware has judged yet: `scripts/bench --gpu` measures them.
 
 With TRITON_INTERPRET=1 Triton runs the same code on CPU tensors, which is how its numbers are tested without a GPU; how
 it is launched is tested with a driver that does nothing. Triton is an optional dependency (torch's CUDA builds bring
@@ -33,6 +33,10 @@ from tanhlut.tracing import apart
 
 BLOCK, WARPS = 512, 4
 ALIGNMENT = 16  # what lengths and addresses must be multiples of for accesses of 16 bytes: see `gpu_kernel`
+# Up to here a thread has one element, not four in a row: fewer would leave most of a GPU idle (an H100 has room for
+# 270,000 threads), and each would wait four times as long for its own. The interpreter, which has no threads, has none.
+FEW = 0 if INTERPRETED else 1 << 17
+FEW_BLOCK = BLOCK if INTERPRETED else 32 * WARPS
 
 
 class DeviceTable(NamedTuple):
@@ -149,7 +153,7 @@ def _try(device: torch.device, dtype: torch.dtype) -> str | None:
 
 def warm(device: torch.device, dtype: torch.dtype) -> None:
     """Compile and load every kernel: no later launch on the device has to, whatever the length, layout or table."""
-    samples = torch.ones(ALIGNMENT, dtype=dtype, device=device), torch.ones(1, dtype=dtype, device=device)
+    samples = [torch.ones(n, dtype=dtype, device=device) for n in (FEW + ALIGNMENT, 1)]
     for method, bounds in product(COMPILED, ((-1.0, 1.0), (0.0, 1.0))):
         for bounded in (False,) if method == "exact" else (False, True):
             for sample in samples:
@@ -189,7 +193,7 @@ _compiled: dict[tuple[object, ...], Any] = {}
 
 
 def launch(kernels: Any, what: object, out: Tensor, loc: Tensor, scale: Tensor, *rest: object) -> None:
-    """Launch `kernels.aligned_kernel` or `kernels.any_kernel` on contiguous tensors of one shape, dtype and device.
+    """Launch `kernels.wide_kernel` or `kernels.any_kernel` on contiguous tensors of one shape, dtype and device.
 
     Args:
         kernels: `gpu_kernel` or `gpu_loop`, as a module.
@@ -202,18 +206,19 @@ def launch(kernels: Any, what: object, out: Tensor, loc: Tensor, scale: Tensor, 
     n = loc.numel()
     if n == 0:
         return
-    aligned = (n | loc.data_ptr() | scale.data_ptr() | out.data_ptr()) % ALIGNMENT == 0
+    wide = n > FEW and (n | loc.data_ptr() | scale.data_ptr() | out.data_ptr()) % ALIGNMENT == 0
+    block = BLOCK if wide else FEW_BLOCK
     device = loc.device
-    variant = device, loc.dtype, what, aligned
-    grid = (n + BLOCK - 1) // BLOCK, 1, 1
+    variant = device, loc.dtype, what, wide
+    grid = (n + block - 1) // block, 1, 1
     with current(device):
         compiled = _compiled.get(variant)
         if compiled is not None:
-            compiled[grid](loc, scale, out, n, *rest, BLOCK)
+            compiled[grid](loc, scale, out, n, *rest, block)
             return
         refuse_capture(device)
-        kernel = (kernels.aligned_kernel if aligned else kernels.any_kernel)[grid]
-        compiled = kernel(loc, scale, out, n, *rest, BLOCK, num_warps=WARPS, enable_fp_fusion=False)
+        kernel = (kernels.wide_kernel if wide else kernels.any_kernel)[grid]
+        compiled = kernel(loc, scale, out, n, *rest, block, num_warps=WARPS, enable_fp_fusion=False)
     if not INTERPRETED:
         _compiled[variant] = compiled
 

@@ -59,7 +59,7 @@ def evaluate(name: str, loc: Tensor, scale: Tensor, data: Tensor, low: float, hi
 
 def warm(device: torch.device, dtype: torch.dtype, data: Tensor) -> None:
     """Compile and load every kernel, as `gpu.warm`."""
-    for n in (gpu.ALIGNMENT, 1):
+    for n in (gpu.FEW + gpu.ALIGNMENT, 1):
         sample = torch.ones(n, dtype=dtype, device=device)
         for name in FUNCTIONS:
             evaluate(name, sample, sample, data, -1.0, 1.0, torch.empty_like(sample))

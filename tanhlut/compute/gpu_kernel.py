@@ -2,7 +2,7 @@
 (`gpu_texts`), by Triton.
 
 Given by whoever runs it: `text`, and the number that it calls cell 0. No branch on data, and nothing is fused behind
-our back (`gpu` launches with `enable_fp_fusion=False`). The table (1.1 MB, its index 32 KB) stays in the second-level
+our back (`gpu` launches with `enable_fp_fusion=False`). The table (2.2 MB, its index 32 KB) stays in the second-level
 cache; index loads hit the first.
 """
 
@@ -78,7 +78,7 @@ def _kernel(
 
 
 # Triton compiles anew for a length of 1, for one divisible by 16, and for each pointer that is: here for all of them or
-# for none, so that two kernels serve every call. Aligned loads and stores are 16 bytes wide.
+# for none, so that two kernels serve every call: one of accesses 16 bytes wide, and one of an element a thread.
 _TABLE = ["loc_index", "delta_index", "pairs", "row"]
-aligned_kernel = triton.jit(_kernel, do_not_specialize=_TABLE)
+wide_kernel = triton.jit(_kernel, do_not_specialize=_TABLE)
 any_kernel = triton.jit(_kernel, do_not_specialize=["loc_pointer", "scale_pointer", "out_pointer", "n", *_TABLE])

@@ -31,5 +31,5 @@ def _kernel(
 
 
 # Two kernels serve every call: see `gpu_kernel`.
-aligned_kernel = triton.jit(_kernel, do_not_specialize=["data"])
+wide_kernel = triton.jit(_kernel, do_not_specialize=["data"])
 any_kernel = triton.jit(_kernel, do_not_specialize=["loc_pointer", "scale_pointer", "out_pointer", "n", "data"])

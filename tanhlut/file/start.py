@@ -1,8 +1,8 @@
 """The table from which the method "refined" starts: the file's own with fewer nodes.
 
 A Halley step cubes the error of its start, so a start within 1e-3 does (proven: 4.02e-7 in float32, from within 1e-4
-3.83e-7). A table for 1e-4 has four times the nodes and falls out of a core's second cache: 1.1 MB of 512 KB, 1.6 to 2.2
-of a torch.tanh on AVX2, where the thin one takes 1.2.
+3.83e-7). A table for 1e-4 has four times the nodes and falls out of a core's second cache of 512 KB: measured on AVX2,
+when tables were half as large in memory, 1.6 to 2.2 of a torch.tanh, where the thin one took 1.2.
 
 Every run of equal cells, within a quarter octave or within an octave that is not cut by quarters, becomes a run of
 fewer, by plain elementwise arithmetic: the same bits on every machine. An octave keeps three cells where a float32 may
