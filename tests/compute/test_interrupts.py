@@ -36,7 +36,7 @@ def handler(number, frame):
 MEMORY = """
 torch.set_num_threads(4)
 signal.signal(signal.SIGALRM, handler)
-n = 40_000_000
+n = 20_000_000
 loc, scale = torch.linspace(-3, 3, n), torch.full((n,), 0.9)
 expected = tanhlut.mode(loc, scale)
 began = time.perf_counter()
@@ -45,7 +45,7 @@ whole = time.perf_counter() - began
 buffer = np.empty(n, np.float32)
 random.seed(1)
 caught = 0
-for i in range(12):
+for i in range(10):
     again = random.choice([0.0, 1e-4, 1e-3])  # one interrupt, or more while it is dealt with
     signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-4, 0.7 * whole), again)
     try:
@@ -59,7 +59,7 @@ for i in range(12):
     assert bool((taken == 7.0).all()), "memory was written to after it was free"
     assert np.array_equal(written, buffer, equal_nan=True), "out was written to after the call had ended"
     del taken, written
-assert caught >= 4, caught
+assert caught >= 3, caught
 assert torch.equal(tanhlut.mode(loc, scale), expected)
 """
 
