@@ -12,7 +12,8 @@ from tanhlut.affine import to_bounds
 from tanhlut.arrays import ArrayLike, check_choice, unify, write_to
 from tanhlut.compute.available import BACKENDS
 from tanhlut.compute.general import squashed_mode
-from tanhlut.compute.quick import HIGH, LOW, quick, usual
+from tanhlut.compute.quick import HIGH, LOW, quick
+from tanhlut.compute.usual import usual
 from tanhlut.file.table import ModeTable
 from tanhlut.formula import equation
 from tanhlut.methods import METHODS, Method

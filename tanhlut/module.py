@@ -12,7 +12,8 @@ from tanhlut.compute.eager import Source
 from tanhlut.compute.general import squashed_mode
 from tanhlut.compute.grid import Axis, Grid, grid_of
 from tanhlut.compute.mlp import Layers
-from tanhlut.compute.quick import HIGH, LOW, quick, usual
+from tanhlut.compute.quick import HIGH, LOW, quick
+from tanhlut.compute.usual import usual
 from tanhlut.file.axes import Bounds
 from tanhlut.file.network import missing as no_network
 from tanhlut.file.table import ModeTable

@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 
 from tanhlut.affine import half_width, to_bounds
-from tanhlut.arrays import ArrayLike, check_choice, scalar, unify, write_to
+from tanhlut.arrays import FLOATS, ArrayLike, check_choice, scalar, unify, write_to
 from tanhlut.compute import available, functions
 from tanhlut.compute.gate import fits, ordinary
+from tanhlut.compute.quick import of_one_shape
 from tanhlut.distributions import quadrature
 from tanhlut.file.table import ModeTable
 from tanhlut.methods import compute_dtype
@@ -25,7 +26,6 @@ from tanhlut.questions import check_numbers, check_table
 
 METHODS = ("surrogate", "quadrature")
 LOW, HIGH = -1.0, 1.0
-FITS_CPU = (torch.float32, torch.float64)
 FITS_GPU = (torch.float16, torch.bfloat16, torch.float32)
 _ON_CPU, _ON_CUDA = ("auto", "cpu"), ("auto", "gpu")
 _is_compiling = torch.compiler.is_dynamo_compiling
@@ -156,10 +156,8 @@ def _answer(
     out: Any,
 ) -> Any:
     check_table(table)
-    if type(loc) is Tensor and type(scale) is Tensor and method == "surrogate":
-        found = _quick(name, loc, scale, low, high, table, backend, out)
-        if found is not None:
-            return found
+    if method == "surrogate" and (found := _quick(name, loc, scale, low, high, table, backend, out)) is not None:
+        return found
     check_choice("method", method, METHODS)
     check_choice("backend", backend, available.BACKENDS)
     (wide_loc, wide_scale, low_, high_), restore = unify(loc, scale, low, high)
@@ -176,11 +174,16 @@ def _answer(
 
 
 def _quick(
-    name: str, loc: Tensor, scale: Tensor, low: Any, high: Any, table: ModeTable | None, backend: str, out: Any
+    name: str, loc: Any, scale: Any, low: Any, high: Any, table: ModeTable | None, backend: str, out: Any
 ) -> Tensor | None:
-    """The short road: plain tensors of one shape that a kernel serves, straight to it; None for all else."""
-    if not _plain(loc, scale, low, high, backend):
+    """The short road: plain tensors that a kernel serves, straight to it; None for all else."""
+    try:
+        plain = _plain(loc, scale, low, high, backend)
+    except RuntimeError:  # the general road says what is wrong
         return None
+    if plain is None:
+        return None
+    loc, scale = plain
     if out is None:
         out = torch.empty_like(loc)
     elif not fits(out, loc, scale):
@@ -193,24 +196,36 @@ def _all_by_kernels(
     loc: Any, scale: Any, low: Any, high: Any, method: str, table: ModeTable | None, backend: str
 ) -> Description | None:
     """All four by the kernels of the CPU, with the questions asked once."""
-    if type(loc) is not Tensor or type(scale) is not Tensor or method != "surrogate":
+    try:
+        plain = _plain(loc, scale, low, high, backend) if method == "surrogate" else None
+    except RuntimeError:
         return None
-    if loc.is_cuda or not _plain(loc, scale, low, high, backend):
+    if plain is None or plain[0].is_cuda or plain[0].dtype not in (torch.float32, torch.float64):
         return None
-    return Description(*functions.all_on_cpu(loc, scale, low, high, table))
+    return Description(*functions.all_on_cpu(*plain, low, high, table))
 
 
-def _plain(loc: Tensor, scale: Tensor, low: Any, high: Any, backend: str) -> bool:
-    """Whether a kernel serves, with nothing else to be done: plain tensors of one shape, two numbers for bounds."""
+def _plain(loc: Any, scale: Any, low: Any, high: Any, backend: str) -> tuple[Tensor, Tensor] | None:
+    """loc and scale in one shape if a kernel serves, with nothing else to be done, and the bounds are two numbers."""
     if _is_compiling() or ((low is not LOW or high is not HIGH) and not _within_reach(low, high)):
-        return False
-    if not ordinary(loc, scale) or loc._is_zerotensor() or scale._is_zerotensor():
-        return False
+        return None
+    if type(loc) is not Tensor:
+        return None
+    if type(scale) is float and scale >= 0.0 and ordinary(loc, loc):
+        scale = torch.full_like(loc, scale)
+    if type(scale) is not Tensor or not ordinary(loc, scale) or loc._is_zerotensor() or scale._is_zerotensor():
+        return None
+    if loc.shape != scale.shape:
+        if loc.device != scale.device:
+            return None
+        loc, scale = of_one_shape(loc, scale)
     if loc.is_cpu:
-        fits_cpu = backend in _ON_CPU and loc.dtype in FITS_CPU and scale.is_cpu
-        return fits_cpu and available.cpu_missing() is None
-    fits_gpu = backend in _ON_CUDA and loc.is_cuda and loc.dtype in FITS_GPU and scale.device == loc.device
-    return fits_gpu and available.gpu_failure(loc.device, loc.dtype) is None
+        serves = backend in _ON_CPU and scale.is_cpu and loc.dtype in FLOATS and available.cpu_missing() is None
+        serves = serves and (loc.dtype is not torch.float16 or available.cpu_kernels().served("float16"))
+    else:
+        serves = backend in _ON_CUDA and loc.is_cuda and loc.dtype in FITS_GPU and scale.device == loc.device
+        serves = serves and available.gpu_failure(loc.device, loc.dtype) is None
+    return (loc, scale) if serves else None
 
 
 def _within_reach(low: Any, high: Any) -> bool:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import torch
 
+from tanhlut.arrays import FLOATS
 from tanhlut.compute import available, functions
 from tanhlut.lookup import mode
 from tanhlut.methods import COMPILED
@@ -14,7 +15,7 @@ _SERVES = {
         (torch.float32, torch.float64),
         "torch operations, on every device; traced under torch.compile and export",
     ),
-    "cpu": ((torch.float32, torch.float64), "CPU tensors, NumPy arrays and Python floats"),
+    "cpu": (FLOATS, "CPU tensors, NumPy arrays and Python floats"),
     "gpu": ((torch.float16, torch.bfloat16, torch.float32), "CUDA tensors of float16, bfloat16 and float32"),
 }
 

@@ -1,6 +1,7 @@
 """Mean, variance, standard deviation and entropy against 30 digits, on every road, at the edges; gradients."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import mpmath
@@ -243,6 +244,37 @@ def test_kernels_have_the_bits_of_the_text(name: str, dtype: torch.dtype) -> Non
         found = torch.empty_like(a)
         functions.on_cpu(name, a, b, found, -1.0, 1.0, None)
         assert torch.equal(found.nan_to_num(7.0), wanted[part].nan_to_num(7.0))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@EVERY
+def test_the_short_road_has_the_general_ones_bits(
+    name: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half precision rounded once, a number, broadcasting; and the general road's errors."""
+    f = QUANTITIES[name]
+    loc, scale = (part.reshape(6, 50).to(dtype) for part in drawn(4, 300))
+    loc[0, :4] = torch.tensor([0.0, -0.0, torch.nan, torch.inf])
+    scale[1, :4] = torch.tensor([0.0, torch.nan, -1.0, torch.inf])
+    calls = [
+        lambda: f(loc, scale),
+        lambda: f(loc, 0.7),
+        lambda: f(loc[:, :1], scale[:1]),
+        lambda: f(loc[0, 0], scale, out=torch.empty_like(scale)),
+    ]
+    for short, general in zip([call() for call in calls], _generally(calls, monkeypatch), strict=True):
+        assert short.dtype == dtype
+        assert torch.equal(short.nan_to_num(9.0), general.nan_to_num(9.0))
+    with pytest.raises(ValueError, match="do not broadcast"):
+        f(loc, scale[:3])
+    with pytest.raises(ValueError, match="negative"):
+        f(loc, -0.5)
+
+
+def _generally(calls: list[Callable[[], Any]], monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    with monkeypatch.context() as patch:
+        patch.setattr("tanhlut.moments._plain", lambda *given: None)
+        return [call() for call in calls]
 
 
 @EVERY

@@ -9,21 +9,21 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from tanhlut.compute import calls, cpu_patch, machine
-from tanhlut.compute.cpu_ops import TEXTS, divide
+from tanhlut.compute.cpu_ops import DOUBLE, SINGLE, TEXTS, divide
 from tanhlut.compute.memory import Array, Numbers
-from tanhlut.compute.strips import Strips
+from tanhlut.compute.strips import LANES, Strips
 from tanhlut.compute.vectors import FLOAT32, FLOAT64, INT32, Vector
 from tanhlut.formula import surrogate
 
 REST = "ddq"  # low, high, the surrogates' numbers
-_LANES = {FLOAT32: 16, FLOAT64: 8}
+_LANES = {FLOAT32: LANES, FLOAT64: LANES // 2}
 
 
 @cache
-def compiled(name: str, double: bool) -> Any:
+def compiled(name: str, real: str) -> Any:
     """f(loc, scale, out, begin, end, low, high, data): out[i] = function(loc[i], scale[i]) for begin ≤ i < end, of
-    arrays at addresses, `out` apart from them; `data`: the address of the numbers that the function wants."""
-    return _built(written(name, double), 5, REST)
+    arrays at addresses (of one of `TEXTS`), `out` apart from them; `data`: the address of the numbers that it wants."""
+    return _built(written(name, real), 5, REST)
 
 
 @cache
@@ -55,21 +55,21 @@ def described() -> Any:
 
 
 @cache
-def slopes(double: bool) -> Any:
+def slopes(real: str) -> Any:
     """f(value, scale, grad, by_loc, by_scale, begin, end): by_loc[i], by_scale[i] = grad[i]·∂y/∂loc, grad[i]·∂y/∂scale
     from the mode's own value y."""
-    text, kind = _text(double)
-    strips = Strips(kind, 3, 2)
+    text, kind, stored = TEXTS[real]
+    strips = Strips(kind, 3, 2, stored=stored)
     with strips.arrays() as (value, scale, grad, by_loc, by_scale), strips.each() as i:
         partials = text.partials(value[i], scale[i])
         by_loc[i], by_scale[i] = (grad[i] * partial for partial in partials)
     return _built(strips, 7, "")
 
 
-def written(name: str, double: bool) -> Strips:
+def written(name: str, real: str) -> Strips:
     """The kernel of `compiled` in LLVM's language."""
-    kind = FLOAT64 if double else FLOAT32
-    strips = Strips(kind, 2, 1, REST, _LANES[kind])
+    _, kind, stored = TEXTS[real]
+    strips = Strips(kind, 2, 1, REST, _LANES[kind], stored)
     given = _given(strips)
     text, data, low, high = given
     place, value = getattr(text, f"{name}_place", None), getattr(text, f"{name}_of", None)
@@ -151,7 +151,7 @@ def _patches(strips: Strips, given: _Given, patched: _Patched) -> None:
 
 
 def _given(strips: Strips) -> _Given:
-    text, _ = _text(strips.kind is FLOAT64)
+    text = DOUBLE if strips.kind is FLOAT64 else SINGLE
     low, high = (strips.everywhere(bound) for bound in strips.rest[:2])
     return _Given(text, Numbers(strips.builder, strips.rest[2], strips.kind, strips.lanes), low, high)
 
@@ -167,10 +167,6 @@ def _patched(strips: Strips) -> _Patched:
 def _keep(rooms: tuple[Array, ...], i: Any, values: tuple[Vector, ...]) -> None:
     for room, value in zip(rooms, values, strict=True):
         room[i] = value
-
-
-def _text(double: bool) -> tuple[Any, Any]:
-    return TEXTS["float64" if double else "float32"]
 
 
 def _built(strips: Strips, integers: int, rest: str) -> Any:

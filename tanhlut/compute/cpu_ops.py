@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from tanhlut.compute import cpu_patch, vectors
-from tanhlut.compute.vectors import FLOAT32, FLOAT64, Vector, intrinsic
+from tanhlut.compute.halves import BFLOAT16
+from tanhlut.compute.vectors import FLOAT16, FLOAT32, FLOAT64, Vector, intrinsic
 from tanhlut.formula import coefficients, layout, surrogate
 from tanhlut.formula.coefficients import Coefficients, numbers
 from tanhlut.formula.functions import DOUBLE_FILES, FILES
@@ -118,4 +119,10 @@ def _operations(kind: Any, given: Coefficients) -> dict[str, Any]:
 
 SINGLE = instantiate("llvm_float32", _operations(FLOAT32, coefficients.SINGLE), "bits", *FILES, "derived")
 DOUBLE = instantiate("llvm_float64", _operations(FLOAT64, coefficients.DOUBLE), "bits", *DOUBLE_FILES, "derived")
-TEXTS = {"float32": (SINGLE, FLOAT32), "float64": (DOUBLE, FLOAT64)}
+# By what arrays hold: the text that computes, its kind, and theirs.
+TEXTS: dict[str, tuple[Any, Any, Any]] = {
+    "float16": (SINGLE, FLOAT32, FLOAT16),
+    "bfloat16": (SINGLE, FLOAT32, BFLOAT16),
+    "float32": (SINGLE, FLOAT32, FLOAT32),
+    "float64": (DOUBLE, FLOAT64, FLOAT64),
+}

@@ -82,10 +82,10 @@ numbers_of._dynamo_marked_constant = True  # type: ignore[attr-defined]
 def on_cpu(
     name: str, loc: Tensor, scale: Tensor, out: Tensor, low: float, high: float, table: ModeTable | None
 ) -> None:
-    """The kernel on plain contiguous tensors of one shape and dtype, float32 or float64; `out` apart from them."""
-    moments, double = moments_of(table), loc.dtype == torch.float64
-    address = moments.double_address if double else moments.address
-    threads.share(kernel(name, double), (loc, scale, out), low, high, address)
+    """The kernel on plain contiguous tensors of one shape and dtype; `out` apart from them."""
+    moments = moments_of(table)
+    address = moments.double_address if loc.dtype == torch.float64 else moments.address
+    threads.share(kernel(name, loc.dtype), (loc, scale, out), low, high, address)
 
 
 def all_on_cpu(loc: Tensor, scale: Tensor, low: float, high: float, table: ModeTable | None) -> tuple[Tensor, ...]:
@@ -106,11 +106,11 @@ def all_on_cpu(loc: Tensor, scale: Tensor, low: float, high: float, table: ModeT
 
 
 @cache
-def kernel(name: str, double: bool) -> Any:
-    """The compiled loop; the first call compiles it, or loads what was compiled before."""
+def kernel(name: str, dtype: torch.dtype) -> Any:
+    """The compiled loop; the first call compiles it."""
     from tanhlut.compute import cpu_functions
 
-    return cpu_functions.compiled(name, double)
+    return cpu_functions.compiled(name, str(dtype).removeprefix("torch."))
 
 
 @cache

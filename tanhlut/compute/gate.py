@@ -14,13 +14,14 @@ from torch.autograd import forward_ad
 from tanhlut.tracing import pre_dispatched
 
 # A module's own names are found faster than another's attributes.
-_is_grad_enabled, _transform = torch.is_grad_enabled, _functorch.peek_interpreter_stack
+_is_grad_enabled, _transform, _STRIDED = torch.is_grad_enabled, _functorch.peek_interpreter_stack, torch.strided
 
 
 def ordinary(loc: Tensor, scale: Tensor) -> bool:
-    """Whether two tensors are numbers in memory, of one dtype and shape, with nobody recording, mapping or deriving.
+    """Whether two tensors are numbers in memory, of one dtype, with nobody recording, mapping or deriving.
 
-    Of their devices nothing is asked but that zeros without memory live on the CPU's side of `quick`.
+    Of their shapes nothing is asked, and of their devices but that zeros without memory live on the CPU's side of
+    `quick`.
     """
     return not (
         scale.dtype is not loc.dtype
@@ -33,19 +34,18 @@ def ordinary(loc: Tensor, scale: Tensor) -> bool:
         or not (loc.is_contiguous() and scale.is_contiguous())
         or loc.is_neg()
         or scale.is_neg()
-        or loc.shape != scale.shape
     )
 
 
-def observed(x: Tensor) -> bool:
-    """Whether anyone records, maps or differentiates forward, or this is none that has numbers in the CPU's memory."""
+def in_plain_memory(x: Tensor) -> bool:
+    """Whether the CPU's memory has all of the numbers as they are."""
+    return x.is_cpu and x.layout is _STRIDED and not (x.is_neg() or x.is_nested or x._is_zerotensor())
+
+
+def observed() -> bool:
+    """Whether anyone records, maps or differentiates forward."""
     return bool(
-        not x.is_cpu
-        or x.layout is not torch.strided
-        or x.is_neg()
-        or x.is_nested
-        or x._is_zerotensor()
-        or _len_torch_dispatch_stack()
+        _len_torch_dispatch_stack()
         or _transform() is not None
         or forward_ad._current_level >= 0
         or _get_tracing_state() is not None

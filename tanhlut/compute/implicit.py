@@ -14,15 +14,23 @@ from tanhlut.compute import available, threads
 from tanhlut.compute.gate import ordinary
 from tanhlut.formula import equation
 
-# From so many elements on a kernel pays for compiling it; before, ten operations are as quick.
-_MANY = 4096
+_kernels: dict[torch.dtype, Any] = {}  # of the derivatives, each compiled when it is first wanted
+_is_compiling, _is_grad_enabled = torch.compiler.is_dynamo_compiling, torch.is_grad_enabled
 
 
-class Plain(torch.autograd.Function):
-    """Any backend's value with the theorem's derivatives, where torch neither maps nor traces: in half the time.
+class _Direct(torch.autograd.Function):
+    """Where torch neither maps nor traces, which whoever calls it has asked: then half of what torch asks is left out.
 
     Without `setup_context`, for which torch reads the signature of `forward` at every call.
     """
+
+    @classmethod
+    def apply(cls, *given: Any) -> Any:
+        return super(torch.autograd.Function, cls).apply(*given)  # type: ignore[misc]
+
+
+class Plain(_Direct):
+    """Any backend's value with the theorem's derivatives."""
 
     @staticmethod
     def forward(ctx: Any, loc: Tensor, scale: Tensor, evaluate: Callable[..., Tensor], *rest: Any) -> Tensor:
@@ -35,7 +43,7 @@ class Plain(torch.autograd.Function):
         return Implicit.backward(ctx, *grads)
 
 
-class Imaged(torch.autograd.Function):
+class Imaged(_Direct):
     """The value on other bounds, and on (−1, 1), of which the derivatives are made: it gives both, or else those could
     not be differentiated again."""
 
@@ -102,16 +110,23 @@ class Transformable(Implicit):
 
 def _by_kernel(y: Tensor, scale: Tensor, grad: Tensor) -> tuple[Tensor, Tensor] | None:
     """grad·∂y/∂loc and grad·∂y/∂scale by the cpu kernel, to a rounding; None where it does not serve."""
-    if torch.compiler.is_dynamo_compiling() or torch.is_grad_enabled() or y.numel() < _MANY or not y.is_cpu:
+    if _is_compiling() or _is_grad_enabled() or not y.is_cpu:
         return None
-    scale, grad = scale.contiguous(), grad.contiguous()
-    if not (y.dtype in (torch.float32, torch.float64) and ordinary(y, scale) and ordinary(y, grad)):
+    grad, scale = grad.contiguous(), scale.contiguous()
+    if not ordinary(y, grad) or scale.is_neg() or any(x._is_zerotensor() for x in (y, scale, grad)):
         return None
-    if any(x._is_zerotensor() for x in (y, scale, grad)) or available.cpu_missing() is not None:
+    kernel = _kernels.get(y.dtype) or _prepared(y.dtype)
+    if kernel is None:
+        return None
+    by_loc, by_scale = torch.empty_like(y), torch.empty_like(y)
+    threads.share(kernel, (y, scale, grad, by_loc, by_scale))
+    return by_loc, by_scale
+
+
+def _prepared(dtype: torch.dtype) -> Any:
+    if dtype not in (torch.float32, torch.float64) or available.cpu_missing() is not None:
         return None
     from tanhlut.compute import cpu_functions
 
-    found = torch.empty_like(y), torch.empty_like(y)
-    kernel = cpu_functions.slopes(y.dtype == torch.float64)
-    threads.share(kernel, (y, scale, grad, *found))
-    return found
+    _kernels[dtype] = cpu_functions.slopes(str(dtype).removeprefix("torch."))
+    return _kernels[dtype]

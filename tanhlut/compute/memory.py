@@ -4,10 +4,10 @@ from typing import Any
 
 from llvmlite import ir
 
-from tanhlut.compute.vectors import FLOAT64, INT64, Vector, constant, spread
+from tanhlut.compute.vectors import FLOAT16, FLOAT32, FLOAT64, INT16, INT32, INT64, Vector, constant, spread
 
 LINE = 64  # bytes of a cache's line
-BYTES = {ir.FloatType(): 4, ir.DoubleType(): 8, ir.IntType(32): 4, ir.IntType(64): 8}
+BYTES = {FLOAT16: 2, FLOAT32: 4, FLOAT64: 8, INT16: 2, INT32: 4, INT64: 8}
 
 
 class Array:
@@ -59,7 +59,7 @@ class Array:
 
     def after(self, i: Any) -> "Array":
         """The same numbers from place i on."""
-        return Array(self.builder, self.place(i), self.kind, self.lanes, self.align)
+        return type(self)(self.builder, self.place(i), self.kind, self.lanes, self.align)
 
     def of(self, kind: Any) -> "Array":
         """The same memory as numbers of another kind."""

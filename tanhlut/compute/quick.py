@@ -1,9 +1,8 @@
 """The short road for common calls: Python floats, NumPy arrays and plain tensors of one shape, on a compiled backend.
 
 On its general road `lookup.mode` costs some 20 µs a call, of which the kernel is 0.2. Here stands only what must be
-asked before a kernel may run; whatever is out of the ordinary returns None and takes the general road, which gives the
-same bits or raises. `usual` is the middle road, for tensors that want a gradient, half precision, a broadcast or have a
-number as scale: on the general road such a call costs 20 to 50 µs, most of it questions.
+asked before a kernel may run; whatever is out of the ordinary returns None and takes another road (`usual`, or the
+general one), which gives the same bits or raises.
 
 What one tensor element costs (ns, AMD EPYC, torch.tanh being 780): empty_like 570, calls and keywords 250, kernel 100,
 shapes 110, negative views 90, gradients 80, tracing and transforms 100, the rest 500.
@@ -16,12 +15,11 @@ import torch
 from torch import Tensor
 
 from tanhlut import tracing
-from tanhlut.affine import to_bounds
+from tanhlut.arrays import FLOATS
 from tanhlut.compute import available, launch, threads
-from tanhlut.compute.gate import fits, observed, ordinary
-from tanhlut.compute.implicit import Imaged, Plain
+from tanhlut.compute.gate import fits, ordinary
 from tanhlut.file.packed import NO_TABLE
-from tanhlut.file.table import ModeTable, key_of
+from tanhlut.file.table import ModeTable
 from tanhlut.methods import COMPILED, Method
 
 # What answers, by method and then by kind (a dtype of torch or NumPy, or float); filled as it is compiled. Likewise for
@@ -37,19 +35,12 @@ _FITS_GPU = (torch.float16, torch.bfloat16, torch.float32)
 LOW, HIGH = -1.0, 1.0
 
 # A module's own names are found faster than another's attributes.
-_is_compiling, _empty_like = torch.compiler.is_dynamo_compiling, torch.empty_like
+_is_compiling, _empty_like, _full_like = torch.compiler.is_dynamo_compiling, torch.empty_like, torch.full_like
 _ndarray, _empty_array, _many, _share = np.ndarray, np.empty, threads.THRESHOLD, threads.share
 
-_COMPUTED_IN = {
-    torch.float16: torch.float32,
-    torch.bfloat16: torch.float32,
-    torch.float32: torch.float32,
-    torch.float64: torch.float64,
-}
-_TENSORS = (Tensor, torch.nn.Parameter)
-
-_REALS: dict[Any, str] = {torch.float32: "float32", torch.float64: "float64", float: "float64"}
-_REALS |= {np.dtype(np.float32): "float32", np.dtype(np.float64): "float64"}  # NumPy has one object of each
+_REALS: dict[Any, str] = {dtype: str(dtype).removeprefix("torch.") for dtype in FLOATS} | {float: "float64"}
+_OF_TENSORS = {np.dtype(_REALS[dtype]): dtype for dtype in FLOATS if dtype != torch.bfloat16}
+_REALS |= {dtype: dtype.name for dtype in _OF_TENSORS}  # NumPy has one object of each
 _addresses: dict[str, int] = {}  # of what a method reads by default, once the backend is loaded
 
 
@@ -60,14 +51,22 @@ def quick(
 
     One function for all kinds, since each call that it would be divided into costs 70 ns.
     """
-    if _is_compiling() or ((low is not LOW or high is not HIGH) and not _within_reach(low, high)):
+    if _is_compiling() or ((low is not LOW or high is not HIGH) and not within_reach(low, high)):
         return None
     kind, kernels = type(loc), _whole.get(method)
-    if kind is not type(scale) or kernels is None:
+    if kernels is None:
         return None
+    if kind is not type(scale):
+        if not (kind is Tensor and type(scale) is float and scale >= 0.0 and ordinary(loc, loc)):
+            return None
+        scale = _full_like(loc, scale)
     if kind is Tensor:
         if not ordinary(loc, scale):
             return None
+        if loc.shape != scale.shape:
+            if loc.device != scale.device:
+                return None
+            loc, scale = of_one_shape(loc, scale)
         if not (loc.is_cpu and scale.is_cpu and backend in _ON_CPU):  # which must not load the kernels for the CPU
             return _cuda(loc, scale, low, high, method, table, backend, out)
     elif backend not in _ON_CPU:
@@ -112,83 +111,24 @@ def quick(
             result = _empty_array(len(loc), dtype) if out is None else out
             if run(loc, scale, result, low, high, address):
                 return result
-        of_tensors = torch.float32 if dtype.itemsize == 4 else torch.float64
+        of_tensors = _OF_TENSORS[dtype]
         kernel = kernels.get(of_tensors) or _prepared(kernels, method, of_tensors)
         return _any_arrays(loc, scale, low, high, out, kernel, address)
     return None
 
 
-def usual(loc: Any, scale: Any, low: Any, high: Any, method: Method, table: ModeTable | None) -> Tensor | None:
-    """The mode as `lookup.mode` gives it by the cpu kernel, or None where the general road must decide.
-
-    `backend` is "auto" or "cpu", and `out` is not given.
-
-    Raises:
-        RuntimeError, TypeError, ValueError: the general road must decide, too.
-    """
-    if torch.compiler.is_dynamo_compiling():
-        return _recorded(loc, scale, low, high, method, table) if tracing.compiling() else None
-    if type(loc) not in _TENSORS or method not in COMPILED:
-        return None
-    given = loc.dtype
-    dtype = _COMPUTED_IN.get(given)
-    if dtype is None or not _within_reach(low, high):
-        return None
-    if type(scale) is float:
-        if not scale >= 0.0 or observed(loc):
-            return None
-        scale = torch.full(loc.shape, scale, dtype=given, device=loc.device)
-    elif type(scale) not in _TENSORS or scale.dtype is not given or observed(loc) or observed(scale):
-        return None
-    if given is not dtype:
-        loc, scale = loc.to(dtype), scale.to(dtype)
-    if loc.shape != scale.shape:
-        loc, scale = torch.broadcast_tensors(loc, scale)
-    if torch.is_grad_enabled() and (loc.requires_grad or scale.requires_grad):
-        if (low, high) == (LOW, HIGH):
-            y = cast(Tensor, Plain.apply(loc, scale, _found, method, table))
-        else:
-            y, _ = cast(tuple[Tensor, Tensor], Imaged.apply(loc, scale, _found, low, high, method, table))
-    else:
-        y = quick(loc.contiguous(), scale.contiguous(), low, high, method, table, "auto", None)
-    return y if y is None or given is dtype else y.to(given)
+def of_one_shape(loc: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+    """Broadcast, one behind the other if they were; where one has the shape already, in one operation."""
+    try:
+        if loc.numel() >= scale.numel():
+            return loc, torch.empty_like(loc).copy_(scale)
+        return torch.empty_like(scale).copy_(loc), scale
+    except RuntimeError:
+        a, b = torch.broadcast_tensors(loc, scale)
+        return a.contiguous(), b.contiguous()
 
 
-def _recorded(loc: Any, scale: Any, low: Any, high: Any, method: Method, table: ModeTable | None) -> Tensor | None:
-    """In a graph of torch.compile's: the operator, for tensors of one shape that want nothing else.
-
-    A graph asks at each call whether the functions and numbers that made it are still the same, so there are few here:
-    of a `ModeLookup` 47, by the general road 174 (torch 2.13).
-    """
-    if (
-        type(loc) is not Tensor
-        or type(scale) is not Tensor
-        or not (loc.is_cpu and scale.is_cpu)
-        or loc.dtype is not scale.dtype
-        or loc.dtype not in (torch.float32, torch.float64)
-        or loc.shape != scale.shape
-        or (torch.is_grad_enabled() and (loc.requires_grad or scale.requires_grad))
-        or not (type(low) is float and type(high) is float and -_INFINITY < low < high < _INFINITY)
-    ):
-        return None
-    digest = launch.kept(key_of(table), method)
-    if digest is None:
-        return None
-    y = cast(Tensor, torch.ops.tanhlut.mode_on_cpu.default(loc, scale, method, digest))
-    return y if (low, high) == (-1.0, 1.0) else to_bounds(y, low, high)
-
-
-def _found(
-    loc: Tensor, scale: Tensor, method: Method, table: ModeTable | None, low: float = LOW, high: float = HIGH
-) -> Tensor:
-    loc, scale = (x if type(x) is Tensor else x.detach() for x in (loc, scale))  # of a Parameter
-    found = quick(loc.contiguous(), scale.contiguous(), low, high, method, table, "auto", None)
-    if found is None:
-        raise RuntimeError("no kernel serves")
-    return cast(Tensor, found)
-
-
-def _within_reach(low: Any, high: Any) -> bool:
+def within_reach(low: Any, high: Any) -> bool:
     return type(low) is float and type(high) is float and -_INFINITY < low < high < _INFINITY
 
 
@@ -239,7 +179,7 @@ def _load() -> bool:
 def _prepared(kernels: dict[Any, Any], method: str, kind: Any) -> Any:
     """What answers a method for a kind, compiled or loaded when first asked for; None where nothing does."""
     real = _REALS.get(kind)
-    if real is None or tracing.traced():
+    if real is None or tracing.traced() or not available.cpu_kernels().served(real):
         return None
     kernel = available.cpu_kernels().kernel(real, COMPILED.index(cast(Method, method)), kernels is _within[method])
     run = kernel.call if type(kind) is torch.dtype else kernel.floats if kind is float else kernel.arrays

@@ -21,6 +21,7 @@ from typing import Any
 
 from llvmlite import ir
 
+from tanhlut.compute.halves import Halves
 from tanhlut.compute.memory import BYTES, Array
 from tanhlut.compute.vectors import FLOAT64, INT64, Vector, as_real, constant, spread
 
@@ -39,13 +40,16 @@ class Strips:
 
     Attributes:
         builder: writes instructions: before `arrays` is entered, those that are done once.
-        kind: LLVM's type of the elements.
+        kind: LLVM's type of the elements as they are computed with.
+        stored: as they lie in memory: of float32, perhaps a half (`halves`).
         lanes: elements of a vector.
         rest: LLVM's values.
     """
 
-    def __init__(self, kind: Any, inputs: int, outputs: int, rest: str = "", lanes: int = LANES) -> None:
-        self.kind, self.lanes, self._inputs = kind, lanes, inputs
+    def __init__(
+        self, kind: Any, inputs: int, outputs: int, rest: str = "", lanes: int = LANES, stored: Any = None
+    ) -> None:
+        self.kind, self.stored, self.lanes, self._inputs = kind, stored or kind, lanes, inputs
         parameters = [INT64] * (inputs + outputs + 2) + [FLOAT64 if letter == "d" else INT64 for letter in rest]
         self.module = ir.Module("tanhlut")
         self.function = ir.Function(self.module, ir.FunctionType(ir.VoidType(), parameters), NAME)
@@ -63,20 +67,24 @@ class Strips:
 
     def rooms(self, *kinds: Any) -> list[Array]:
         """Arrays of STRIP numbers of each kind, for what one pass leaves to another."""
-        found = []
-        for kind in kinds:
-            with self.builder.goto_entry_block():
-                room = self.builder.alloca(ir.ArrayType(kind, STRIP))
-                room.align = _ALIGN
-                address = self.builder.ptrtoint(room, INT64)
-            found.append(Array(self.builder, address, kind, self.lanes, _ALIGN))
-        return found
+        return [Array(self.builder, self._room(kind), kind, self.lanes, _ALIGN) for kind in kinds]
+
+    def _room(self, kind: Any) -> Any:
+        with self.builder.goto_entry_block():
+            room = self.builder.alloca(ir.ArrayType(kind, STRIP))
+            room.align = _ALIGN
+            return self.builder.ptrtoint(room, INT64)
+
+    def _given_at(self, address: Any) -> Array:
+        """Elements as they lie in memory."""
+        return (Array if self.stored == self.kind else Halves)(self.builder, address, self.stored, self.lanes)
 
     @contextmanager
     def arrays(self) -> Iterator[list[Array]]:
         """What is written inside is done for each strip: its inputs and outputs, then passes."""
-        builder, rooms = self.builder, self.rooms(*[self.kind] * len(self._given))
-        whole = [Array(builder, address, self.kind, self.lanes) for address in self._given]
+        builder = self.builder
+        rooms = [self._given_at(self._room(self.stored)) for _ in self._given]
+        whole = [self._given_at(address) for address in self._given]
         head, strip, done = (self.function.append_basic_block(name) for name in ("head", "strip", "done"))
         before = builder.block
         builder.branch(head)
@@ -98,7 +106,7 @@ class Strips:
         self._filled = builder.select(few, _int(self.lanes), vectors)
         self._ahead = here
         yield [
-            Array(builder, builder.select(few, room.address, own.address), self.kind, self.lanes)
+            self._given_at(builder.select(few, room.address, own.address))
             for own, room in zip(here, rooms, strict=True)
         ]
         with builder.if_then(few):
@@ -114,7 +122,7 @@ class Strips:
         """A pass: what is written inside is done for each vector, or for so many elements, from place i on."""
         with self._loop(self._filled, lanes or self.lanes) as i:
             for number, array in enumerate(self._ahead):
-                array.fetch(self.builder.add(i, _int(AHEAD // BYTES[self.kind])), number >= self._inputs)
+                array.fetch(self.builder.add(i, _int(AHEAD // BYTES[self.stored])), number >= self._inputs)
             self._ahead = []
             yield i
 

@@ -28,8 +28,11 @@ _get_num_threads = torch.get_num_threads
 def share(kernel: Any, tensors: tuple[Tensor, ...], *rest: Any) -> None:
     """A kernel (addresses, begin, end, rest, threads) on plain contiguous tensors of one shape and dtype, those that it
     writes to apart from all others; on several threads if that pays."""
-    addresses = [tensor.data_ptr() for tensor in tensors]
-    for begin, end, threads in pieces(tensors[0].numel()):
+    addresses, n = [tensor.data_ptr() for tensor in tensors], tensors[0].numel()
+    if n < THRESHOLD:
+        kernel(*addresses, 0, n, *rest, 1)
+        return
+    for begin, end, threads in pieces(n):
         kernel(*addresses, begin, end, *rest, threads)
 
 

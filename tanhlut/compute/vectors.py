@@ -11,7 +11,8 @@ from typing import Any
 
 from llvmlite import ir
 
-INT32, INT64, FLOAT32, FLOAT64 = ir.IntType(32), ir.IntType(64), ir.FloatType(), ir.DoubleType()
+INT16, INT32, INT64 = (ir.IntType(bits) for bits in (16, 32, 64))
+FLOAT16, FLOAT32, FLOAT64 = ir.HalfType(), ir.FloatType(), ir.DoubleType()
 _FLOATS = (FLOAT32, FLOAT64)
 _WORD = {FLOAT32: INT32, FLOAT64: INT64}
 
@@ -201,18 +202,25 @@ def as_float(word: Vector, kind: Any) -> Vector:
 
 
 def as_int32(x: Vector) -> Vector:
-    """Integers of 32 bits: of floats towards 0, of conditions 0 and 1, of wider ones the lower half."""
+    """Integers of 32 bits: of floats towards 0, of conditions 0 and 1, of narrower ones the same bits behind zeros, of
+    wider ones the lower half."""
     if x.kind == INT32:
         return x
     convert = x.builder.fptosi if x.kind in _FLOATS else x.builder.trunc if x.kind == INT64 else x.builder.zext
     return written(lambda: convert(x.value, x.as_kind(INT32)), x)
 
 
+def as_int16(x: Vector) -> Vector:
+    """The lower halves of integers of 32 bits."""
+    return written(lambda: x.builder.trunc(x.value, x.as_kind(INT16)), x)
+
+
 def as_real(x: Vector, kind: Any) -> Vector:
-    """Floats of a kind, of floats of either or of integers of 32 bits."""
+    """Floats of a kind, of others or of integers of 32 bits; narrower ones rounded to nearest."""
     if x.kind == kind:
         return x
-    convert = x.builder.sitofp if x.kind == INT32 else x.builder.fpext if kind == FLOAT64 else x.builder.fptrunc
+    wider = x.kind == FLOAT16 or kind == FLOAT64
+    convert = x.builder.sitofp if x.kind == INT32 else x.builder.fpext if wider else x.builder.fptrunc
     return written(lambda: convert(x.value, x.as_kind(kind)), x)
 
 

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from tanhlut.formula import tensors
-from tanhlut.formula.nodes import RULES
+from tanhlut.formula.nodes import rule
 from tanhlut.methods import compute_dtype
 from tanhlut.tracing import apart, traced
 
@@ -94,5 +94,5 @@ def _on_device(dtype: torch.dtype, device: torch.device, narrow: bool) -> tuple[
 
 
 def _tensors(dtype: torch.dtype, device: torch.device, narrow: bool) -> tuple[Tensor, Tensor]:
-    nodes, weights = RULES[str(dtype).removeprefix("torch."), narrow]
+    nodes, weights = rule(str(dtype).removeprefix("torch."), narrow)
     return torch.tensor(nodes, dtype=dtype, device=device), torch.tensor(weights, dtype=dtype, device=device)

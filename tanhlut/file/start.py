@@ -54,16 +54,21 @@ def _fewer(nodes: Array, share: float) -> tuple[Array, Array]:
 def _runs(sizes: NDArray[np.float32]) -> Iterator[tuple[int, int, int]]:
     """(first node, last node, how few cells must remain) of every run of equal cells: an octave's, or a quarter's."""
     eighths = np.frexp(sizes)[0] * 8.0
-    octaves = np.unique([0, *np.flatnonzero((eighths == 4.0) | (sizes < _DEEPEST)), len(sizes) - 1]).tolist()
+    octaves = _sorted(0, np.flatnonzero((eighths == 4.0) | (sizes < _DEEPEST)), len(sizes) - 1)
     for first, last in itertools.pairwise(octaves):
         inside = slice(first, last + 1)
         ends = float(sizes[first]), float(sizes[last])
         uneven = np.abs(sizes[inside] - np.linspace(*ends, last + 1 - first)).max() > _ROUNDING * max(ends)
         if uneven or max(ends) != 2.0 * min(ends):
             quarters = first + np.flatnonzero(eighths[inside] % 1.0 == 0.0)
-            yield from ((a, b, 1) for a, b in itertools.pairwise(np.unique([first, *quarters, last]).tolist()))
+            yield from ((a, b, 1) for a, b in itertools.pairwise(_sorted(first, quarters, last)))
         else:
             yield first, last, _FEWEST
+
+
+def _sorted(first: int, between: NDArray[np.int64], last: int) -> list[int]:
+    """Each once. (For numpy.unique a first lookup would wait until masked arrays are imported, 15 ms.)"""
+    return sorted({first, *between.tolist(), last})
 
 
 def _at(array: Array, places: Array) -> Array:

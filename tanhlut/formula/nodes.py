@@ -14,7 +14,8 @@ _REACH = {"float32": 7.2, "float64": 11.0}
 _END = {"float32": 10.0, "float64": 20.0}
 
 
-def _rule(kind: str, narrow: bool) -> tuple[list[float], list[float]]:
+def rule(kind: str, narrow: bool) -> tuple[list[float], list[float]]:
+    """(nodes, weights) of the dtype of that name, on either side of `SEAM`."""
     count = _NODES[kind]
     if narrow:
         z = np.linspace(-_REACH[kind], _REACH[kind], count)
@@ -25,8 +26,8 @@ def _rule(kind: str, narrow: bool) -> tuple[list[float], list[float]]:
     return (half * (nodes + 1.0)).tolist(), (half * weights).tolist()
 
 
-# (nodes, weights) by the dtype's name, and whether the rule is the narrow one.
-RULES = {(kind, narrow): _rule(kind, narrow) for kind in _NODES for narrow in (True, False)}
+# Tracing takes them as constants; not `cache`, through which it would look.
+rule._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def numbers(real: Callable[[float], Any]) -> dict[str, Any]:

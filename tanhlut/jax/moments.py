@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from tanhlut.formula.nodes import RULES
+from tanhlut.formula.nodes import rule
 from tanhlut.jax.numbers import numbers
 from tanhlut.jax.text import DOUBLE, SINGLE, of, signed
 
@@ -94,5 +94,5 @@ def _unless_infinite(value: jax.Array, loc: jax.Array, scale: jax.Array, there: 
 
 def _folded(loc: jax.Array, scale: jax.Array) -> Any:
     """(|loc|, scale) with a last dimension for the nodes, and float64's two rules."""
-    rules = (tuple(map(jnp.asarray, RULES["float64", narrow])) for narrow in (True, False))
+    rules = (tuple(map(jnp.asarray, rule("float64", narrow))) for narrow in (True, False))
     return signed(loc, loc)[..., None], scale[..., None], *rules

@@ -1,4 +1,4 @@
-"""The middle road gives the general road's bits and derivatives, or leaves the call to it."""
+"""The short and the middle road give the general road's bits and derivatives, or leave the call to it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,9 @@ import tanhlut.lookup
 import tanhlut.module
 from conftest import table_named
 from tanhlut import ModeLookup, mode
-from tanhlut.compute.quick import usual
+from tanhlut.compute import cpu
+from tanhlut.compute.quick import quick
+from tanhlut.compute.usual import usual
 
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
@@ -25,21 +27,27 @@ def drawn(dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
 
 
 def both(call: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any]:
-    """By the middle road, which must serve, and by the general one."""
+    """By the short or the middle road, one of which must serve, and by the general one."""
     served = []
 
-    def watched(*given: Any) -> Any:
-        served.append(usual(*given))
-        return served[-1]
+    def watched(road: Callable[..., Any]) -> Callable[..., Any]:
+        def answer(*given: Any) -> Any:
+            served.append(road(*given))
+            return served[-1]
+
+        return answer
+
+    def general(*given: Any) -> None:
+        return None
 
     results = []
-    for road in (watched, lambda *given: None):
+    for roads in ((watched(quick), watched(usual)), (general, general)):
         with monkeypatch.context() as patch:
-            patch.setattr(tanhlut.lookup, "usual", road)
-            patch.setattr(tanhlut.module, "usual", road)
+            for module in (tanhlut.lookup, tanhlut.module):
+                for name, road in zip(("quick", "usual"), roads, strict=True):
+                    patch.setattr(module, name, road)
             results.append(call())
-    assert served
-    assert served[0] is not None
+    assert any(answer is not None for answer in served)
     return results[0], results[1]
 
 
@@ -59,6 +67,9 @@ def test_the_bits_of_the_general_road(
         lambda: mode(loc[0, 0], scale, *bounds),
         lambda: mode(torch.nn.Parameter(loc), scale, *bounds),
         lambda: ModeLookup(table)(loc, scale[:1], *bounds),
+        lambda: mode(loc, scale[:, ::2].repeat_interleave(2, 1), *bounds),
+        lambda: mode(loc, 0.7, *bounds, out=torch.empty_like(loc)),
+        lambda: mode(loc[:1], scale, *bounds, out=torch.empty_like(scale)),
     ]
     for call in calls:
         found, wanted = both(call, monkeypatch)
@@ -67,6 +78,34 @@ def test_the_bits_of_the_general_road(
         assert torch.equal(found.double().nan_to_num(9.0), wanted.double().nan_to_num(9.0))
         number = ~found.isnan()
         assert torch.equal(found.signbit()[number], wanted.signbit()[number])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_bounds_of_each_dimension(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    mode(0.1, 1.0)
+    loc, scale = drawn(dtype)
+    low = torch.linspace(-3.0, -1.0, 40, dtype=dtype)
+    high = torch.where(torch.arange(40) % 5 == 0, low, 1.0 - low)  # here and there not above low
+    for call in (
+        lambda: mode(loc, scale, low, high),
+        lambda: ModeLookup()(loc, scale[:1], low[0], high[1]),
+        lambda: mode(loc[:, :1], 0.5, low, high.requires_grad_()).detach(),
+        lambda: mode(loc.requires_grad_(), scale, low, high).detach(),
+    ):
+        found, wanted = both(call, monkeypatch)
+        assert found.dtype == dtype
+        assert torch.equal(found.nan_to_num(9.0), wanted.nan_to_num(9.0))
+    for bounds in ((low.half(), high), (low.half(), high.half()), (low, 4.0)):
+        assert usual(loc.detach(), scale, bounds[0], bounds[1], "refined", None) is None
+
+
+def test_where_float16_is_not_converted(monkeypatch: pytest.MonkeyPatch) -> None:
+    loc, scale = drawn(torch.float16)
+    expected = mode(loc, scale)
+    monkeypatch.setattr(cpu, "served", lambda real: real != "float16")
+    monkeypatch.setattr("tanhlut.compute.quick._whole", {"refined": {}})
+    assert quick(loc, scale, -1.0, 1.0, "refined", None, "auto", None) is None
+    assert torch.equal(mode(loc, scale).nan_to_num(9.0), expected.nan_to_num(9.0))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -108,7 +147,7 @@ def test_what_it_leaves_to_the_general_road(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_where_no_kernel_serves(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also inside the autograd function: the general road answers."""
-    monkeypatch.setattr("tanhlut.compute.quick.quick", lambda *given: None)
+    monkeypatch.setattr("tanhlut.compute.usual.quick", lambda *given: None)
     loc, scale = (part[2:].clone().requires_grad_() for part in drawn())
     mode(loc, scale).sum().backward()
     assert loc.grad is not None

@@ -82,7 +82,8 @@ def test_vmap(method: Method) -> None:
         torch.testing.assert_close(vmap(vmap(function), (0, None))(loc, scale), expected, rtol=0, atol=0)
         by_loc = vmap(vmap(grad(function)), (0, None))(loc, scale)
         wide = loc.clone().requires_grad_()
-        torch.testing.assert_close(by_loc, torch.autograd.grad(function(wide, scale).sum(), wide)[0], rtol=0, atol=0)
+        plain = torch.autograd.grad(function(wide, scale).sum(), wide)[0]  # by a kernel, which fuses where torch rounds
+        torch.testing.assert_close(by_loc, plain, rtol=1e-6, atol=0)
         assert vmap(vmap(grad(grad(function))), (0, None))(loc, scale).isfinite().all()
 
 
