@@ -93,7 +93,7 @@ def _once(call: Callable[[], Any]) -> tuple[Any, float]:
     began = time.perf_counter_ns()
     answer = call()
     spent = time.perf_counter_ns() - began
-    answer = answer.detach().numpy() if isinstance(answer, torch.Tensor) else answer
+    answer = answer.detach().double().numpy() if isinstance(answer, torch.Tensor) else answer
     answer = np.array(answer, dtype=np.float64).reshape(-1)
     if spent < 50_000_000:
         began = time.perf_counter_ns()

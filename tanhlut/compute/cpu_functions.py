@@ -5,6 +5,7 @@ quotient, the rest. In one pass there were not registers enough (measured, AVX2:
 What is kept in patches takes three passes: where its patch is; the patches, four elements at a time; the rest.
 """
 
+import math
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from tanhlut.compute import calls, cpu_patch, machine
 from tanhlut.compute.cpu_ops import DOUBLE, SINGLE, TEXTS, divide
 from tanhlut.compute.memory import Array, Numbers
 from tanhlut.compute.strips import LANES, Strips
-from tanhlut.compute.vectors import FLOAT32, FLOAT64, INT32, Vector
+from tanhlut.compute.vectors import FLOAT32, FLOAT64, INT32, Vector, select
 from tanhlut.formula import surrogate
 
 REST = "ddq"  # low, high, the surrogates' numbers
@@ -64,6 +65,30 @@ def slopes(real: str) -> Any:
         partials = text.partials(value[i], scale[i])
         by_loc[i], by_scale[i] = (grad[i] * partial for partial in partials)
     return _built(strips, 7, "")
+
+
+@cache
+def image(real: str) -> Any:
+    """f(y, out, begin, end, low, high): out[i] = the image of y[i] ∈ [−1, 1] in [low, high], low < high."""
+    text, kind, stored = TEXTS[real]
+    strips = Strips(kind, 1, 1, "dd", stored=stored)
+    low, high = (strips.everywhere(bound) for bound in strips.rest)
+    half, middle = text.image(low, high)
+    with strips.arrays() as (y, out), strips.each() as i:
+        out[i] = text.finish(y[i], y[i], half, middle, low, high)
+    return _built(strips, 4, "dd")
+
+
+@cache
+def image_between(real: str) -> Any:
+    """f(y, low, high, out, begin, end): the same between bounds of each element's own; NaN unless low < high."""
+    text, kind, stored = TEXTS[real]
+    strips = Strips(kind, 3, 1, stored=stored)
+    with strips.arrays() as (values, lows, highs, out), strips.each() as i:
+        y, low, high = values[i], lows[i], highs[i]
+        value = text.finish(y, y, *text.image(low, high), low, high)
+        out[i] = select(low < high, value, math.nan, kind)
+    return _built(strips, 6, "")
 
 
 def written(name: str, real: str) -> Strips:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tanhlut.affine import half_width
-from tanhlut.compute import available, threads
+from tanhlut.compute import available, image, threads
 from tanhlut.compute.gate import ordinary
 from tanhlut.formula import equation
 
@@ -44,8 +44,8 @@ class Plain(_Direct):
 
 
 class Imaged(_Direct):
-    """The value on other bounds, and on (−1, 1), of which the derivatives are made: it gives both, or else those could
-    not be differentiated again."""
+    """The cpu kernel's value on other bounds, and on (−1, 1), of which the derivatives are made: it gives both, or else
+    those could not be differentiated again."""
 
     @staticmethod
     def forward(
@@ -55,7 +55,7 @@ class Imaged(_Direct):
         ctx.save_for_backward(scale, y)
         ctx.set_materialize_grads(False)
         ctx.half = half_width(low, high)
-        return evaluate(loc, scale, *rest, low, high), y
+        return image.in_numbers(y, low, high), y
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tanhlut import tracing
 from tanhlut.affine import to_bounds
-from tanhlut.compute import launch
+from tanhlut.compute import image, launch
 from tanhlut.compute.gate import in_plain_memory, observed
 from tanhlut.compute.implicit import Imaged, Plain
 from tanhlut.compute.quick import HIGH, LOW, quick, within_reach
@@ -67,7 +67,7 @@ def _between(loc: Tensor, scale: Any, low: Any, high: Any, method: Method, table
     if not all(type(bound) is Tensor and bound.dtype is loc.dtype and bound.is_cpu for bound in (low, high)):
         return None
     y = usual(loc, scale, LOW, HIGH, method, table)
-    return None if y is None else to_bounds(y, low, high)
+    return None if y is None else image.in_tensors(y, low, high)
 
 
 def _derived(
@@ -86,10 +86,8 @@ def _derived(
     return y if given is dtype else y.to(given)
 
 
-def _found(
-    loc: Tensor, scale: Tensor, method: Method, table: ModeTable | None, low: float = LOW, high: float = HIGH
-) -> Tensor:
-    found = quick(_bare(loc), _bare(scale), low, high, method, table, "auto", None)
+def _found(loc: Tensor, scale: Tensor, method: Method, table: ModeTable | None) -> Tensor:
+    found = quick(_bare(loc), _bare(scale), LOW, HIGH, method, table, "auto", None)
     if found is None:
         raise RuntimeError("no kernel serves")
     return cast(Tensor, found)

@@ -1,6 +1,7 @@
 """The short and the middle road give the general road's bits and derivatives, or leave the call to it."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -95,6 +96,9 @@ def test_bounds_of_each_dimension(dtype: torch.dtype, monkeypatch: pytest.Monkey
         found, wanted = both(call, monkeypatch)
         assert found.dtype == dtype
         assert torch.equal(found.nan_to_num(9.0), wanted.nan_to_num(9.0))
+    for zero in (loc.detach(), -loc.detach()):  # signs of zero too, and a bound of 0
+        found, wanted = both(partial(mode, zero, 0.5, low[:1] * 0.0, high[1:2]), monkeypatch)
+        assert torch.equal(found.signbit(), wanted.signbit())
     for bounds in ((low.half(), high), (low.half(), high.half()), (low, 4.0)):
         assert usual(loc.detach(), scale, bounds[0], bounds[1], "refined", None) is None
 
