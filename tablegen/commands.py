@@ -16,7 +16,7 @@ from tablegen.show import error_map, pictures, report
 from tablegen.show import moments as of_moments
 from tablegen.verify.moments import MEASURE, QUANTITIES
 from tanhlut.errors import plain, require
-from tanhlut.file.axes import Bounds
+from tanhlut.file.bounds import Bounds
 from tanhlut.file.moments import missing as no_moments
 from tanhlut.file.table import ModeTable
 from tanhlut.methods import METHODS, NETWORK_METHODS, Method

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tablegen.verify import moments
-from tanhlut.file.axes import Bounds
+from tanhlut.file.bounds import Bounds
 from tanhlut.file.moments import missing
 from tanhlut.file.table import ModeTable
 

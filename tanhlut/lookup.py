@@ -7,12 +7,14 @@ rounding or interpolation is differentiated, and the backward pass is itself dif
 from typing import Any, cast
 
 from torch import Tensor
+from torch.compiler import is_dynamo_compiling
 
 from tanhlut.affine import to_bounds
 from tanhlut.arrays import ArrayLike, check_choice, unify, write_to
 from tanhlut.compute.available import BACKENDS
 from tanhlut.compute.general import squashed_mode
 from tanhlut.compute.quick import HIGH, LOW, quick
+from tanhlut.compute.recorded import recorded
 from tanhlut.compute.usual import usual
 from tanhlut.file.table import ModeTable
 from tanhlut.formula import equation
@@ -63,11 +65,16 @@ def mode(
     """
     if refine is not False:
         method = refined(method, refine)
-    check_table(table)
+    if table is not None:
+        check_table(table)
     try:
-        result = None if backend == "eager" else quick(loc, scale, low, high, method, table, backend, out)
-        if result is None and out is None and backend in ("auto", "cpu"):
-            result = usual(loc, scale, low, high, method, table)
+        if is_dynamo_compiling():
+            here = out is None and backend in ("auto", "cpu")
+            result = recorded(loc, scale, low, high, method, table) if here else None
+        else:
+            result = None if backend == "eager" else quick(loc, scale, low, high, method, table, backend, out)
+            if result is None and out is None and backend in ("auto", "cpu"):
+                result = usual(loc, scale, low, high, method, table)
     except (RuntimeError, TypeError, ValueError):
         result = None  # not what the short road takes it for: what follows says what is wrong with it
     if result is not None:

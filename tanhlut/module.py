@@ -4,6 +4,7 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
+from torch.compiler import is_dynamo_compiling
 
 from tanhlut.affine import to_bounds
 from tanhlut.arrays import unify
@@ -13,8 +14,9 @@ from tanhlut.compute.general import squashed_mode
 from tanhlut.compute.grid import Axis, Grid, grid_of
 from tanhlut.compute.mlp import Layers
 from tanhlut.compute.quick import HIGH, LOW, quick
+from tanhlut.compute.recorded import recorded
 from tanhlut.compute.usual import usual
-from tanhlut.file.axes import Bounds
+from tanhlut.file.bounds import Bounds
 from tanhlut.file.network import missing as no_network
 from tanhlut.file.table import ModeTable
 from tanhlut.methods import EXACT_BOUND, NETWORK_METHODS, Method, compute_dtype
@@ -63,13 +65,16 @@ class ModeLookup(torch.nn.Module):
     def forward(self, loc: Tensor, scale: Tensor, low: Tensor | float = LOW, high: Tensor | float = HIGH) -> Tensor:
         """The mode of tensors loc, scale, as `mode` gives it."""
         try:
-            result = quick(loc, scale, low, high, self.method, self._table, "auto", None)
-            if result is None:
-                result = usual(loc, scale, low, high, self.method, self._table)
+            if is_dynamo_compiling():
+                result = recorded(loc, scale, low, high, self.method, self._table)
+            else:
+                result = quick(loc, scale, low, high, self.method, self._table, "auto", None)
+                if result is None:
+                    result = usual(loc, scale, low, high, self.method, self._table)
         except (RuntimeError, TypeError, ValueError):
             result = None
         if result is not None:
-            return cast(Tensor, result)
+            return result
         (wide_loc, wide_scale, low_, high_), restore = unify(loc, scale, low, high)
         check_numbers(scale, low, high)
         loc_, scale_ = cast(Tensor, wide_loc), cast(Tensor, wide_scale)

@@ -38,10 +38,11 @@ def traced() -> bool:
 
 def compiling() -> bool:
     """Whether torch.compile is recording, whose graphs are run here: not torch.export, whose graphs go elsewhere."""
-    return torch.compiler.is_dynamo_compiling() and not _is_exporting()
+    return torch.compiler.is_dynamo_compiling() and not exporting()
 
 
-def _is_exporting() -> bool:
+def exporting() -> bool:
+    """Whether torch.export is recording."""
     # From torch 2.7 on. While its compiler records, 2.7 says that it is, whatever for: there a compiled graph holds
     # plain operations, as an exported one does.
     return hasattr(torch.compiler, "is_exporting") and torch.compiler.is_exporting()

@@ -8,7 +8,7 @@ import torch
 from tablegen import store
 from tablegen.make.build import build
 from tanhlut import ModeTable
-from tanhlut.file.axes import WHOLE_PLANE, Bounds
+from tanhlut.file.bounds import WHOLE_PLANE, Bounds
 
 NARROW = Bounds(3.0, 0.1, 1.5)
 

@@ -20,7 +20,7 @@ from tablegen.verify.cells import exact_delta
 from tablegen.verify.witness import backends, errors
 from tanhlut import ModeTable
 from tanhlut.certificate import enclose_mode
-from tanhlut.file.axes import Bounds
+from tanhlut.file.bounds import Bounds
 from tanhlut.file.network import Network
 from tanhlut.file.schema import Certificate
 from tanhlut.methods import METHODS

@@ -118,7 +118,7 @@ MUTANTS: list[Mutant] = [
         ("right=True", "right=False"),
     ),
     *_program(
-        "file/axes",
+        "file/bounds",
         ("(loc.abs() <= self.loc_max)", "(loc <= self.loc_max)"),
         ("(scale <= self.scale_max)", "(scale <= 2.0 * self.scale_max)"),
     ),

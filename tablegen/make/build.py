@@ -14,7 +14,8 @@ from tqdm import tqdm
 from tablegen.make import layout
 from tanhlut import solver
 from tanhlut.compute.general import squashed_mode
-from tanhlut.file.axes import Bounds, delta_nodes
+from tanhlut.file.axes import delta_nodes
+from tanhlut.file.bounds import Bounds
 from tanhlut.file.table import ModeTable
 from tanhlut.solver import Solver
 

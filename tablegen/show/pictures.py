@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from tablegen.show.drawing import BLACK, BLUE, CUSP_SCALE, GREEN, GREY, ORANGE, VERMILION, density, save, true_mode
 from tablegen.show.words import bounds_in_words
-from tanhlut.file.axes import Bounds, delta_nodes
+from tanhlut.file.axes import delta_nodes
+from tanhlut.file.bounds import Bounds
 from tanhlut.file.table import ModeTable
 from tanhlut.lookup import mode
 

@@ -2,7 +2,7 @@
 
 import math
 
-from tanhlut.file.axes import Bounds
+from tanhlut.file.bounds import Bounds
 
 
 def bounds_in_words(bounds: Bounds) -> str:

@@ -28,7 +28,7 @@ from tablegen.verify.witness import backends, device_of, some_queries
 from tanhlut import mode
 from tanhlut.compute import plain
 from tanhlut.compute.grid import grid_of
-from tanhlut.file import axes
+from tanhlut.file.bounds import WHOLE_PLANE
 from tanhlut.file.table import ModeTable
 from tanhlut.file.words import words_of
 from tanhlut.formula import coefficients, excess, layout, plain_approximate, tensors
@@ -51,7 +51,7 @@ def _broken(table: ModeTable, method: Method) -> Iterator[str]:
         "1/√2 in torch operations": (excess.SQRT_HALF[torch.float32], (0.7071067690849304, 1.210161710447897e-08)),
         "steps to the chart's root": (SINGLE.root_steps, 4),
         "the bound of exact": (EXACT_BOUND, exact.TARGET),
-        "the whole plane": (tuple(axes.WHOLE_PLANE), (math.inf, 0.0, math.inf)),
+        "the whole plane": (tuple(WHOLE_PLANE), (math.inf, 0.0, math.inf)),
         "digest of the text's coefficients": (_coefficients_digest(), _COEFFICIENTS),
     }
     for name, (found, wanted) in expected.items():

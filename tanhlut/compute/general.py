@@ -12,6 +12,7 @@ from tanhlut.compute.eager import Source
 from tanhlut.compute.grid import grid_of
 from tanhlut.compute.implicit import Implicit, Transformable
 from tanhlut.file.network import missing as no_network
+from tanhlut.file.packed import NO_TABLE
 from tanhlut.file.table import ModeTable, by_key, key_of
 from tanhlut.methods import NETWORK_METHODS, Method, compute_dtype
 from tanhlut.tracing import compiling, fake_mode, faked, jit_traced, traced, transformed
@@ -57,13 +58,12 @@ def _evaluate(
     if name == "eager":
         return eager.evaluate(loc, scale, method, source)
     if name == "cpu" and compiling():
-        digest = launch.kept(key_of(table), method)
-        return cast(Tensor, torch.ops.tanhlut.mode_on_cpu.default(loc, scale, method, digest))  # see `launch`
+        return cast(Tensor, launch.operator(loc, scale, method, launch.kept(key_of(table), method)))
     loc, scale = launch.in_memory(loc), launch.in_memory(scale)
     if name == "cpu":
-        out = torch.empty_like(loc)
-        launch.on_cpu(loc, scale, out, -1.0, 1.0, None if table is None else table.interpolated(method).packed, method)
-        return out
+        packed = NO_TABLE if table is None else table.interpolated(method).packed
+        assert packed is not None  # `choose` has asked
+        return launch.on_cpu(loc, scale, packed, method)
     return launch.on_gpu(loc, scale, method, table)
 
 

@@ -24,7 +24,7 @@ from torch.library import custom_op
 from tanhlut.compute import gpu_texts
 from tanhlut.compute.gpu_ops import INTERPRETED
 from tanhlut.file import packed
-from tanhlut.file.axes import Bounds
+from tanhlut.file.bounds import Bounds
 from tanhlut.file.packed import Packed
 from tanhlut.file.table import ModeTable
 from tanhlut.file.words import words_of

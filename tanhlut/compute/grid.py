@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import pad
 
-from tanhlut.file.axes import Bounds, delta_nodes
+from tanhlut.file.axes import delta_nodes
+from tanhlut.file.bounds import Bounds
 from tanhlut.tracing import onnx_traced
 
 if TYPE_CHECKING:

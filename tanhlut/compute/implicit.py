@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tanhlut.affine import half_width
-from tanhlut.compute import available, image, threads
+from tanhlut.compute import available, threads
 from tanhlut.compute.gate import ordinary
 from tanhlut.formula import equation
 
@@ -44,18 +44,25 @@ class Plain(_Direct):
 
 
 class Imaged(_Direct):
-    """The cpu kernel's value on other bounds, and on (−1, 1), of which the derivatives are made: it gives both, or else
-    those could not be differentiated again."""
+    """The value on (−1, 1), of which the derivatives are made, and its image: both, or else those could not be
+    differentiated again."""
 
     @staticmethod
     def forward(
-        ctx: Any, loc: Tensor, scale: Tensor, evaluate: Callable[..., Tensor], low: float, high: float, *rest: Any
+        ctx: Any,
+        loc: Tensor,
+        scale: Tensor,
+        evaluate: Callable[..., Tensor],
+        image: Callable[[Tensor, float, float], Tensor],
+        low: float,
+        high: float,
+        *rest: Any,
     ) -> tuple[Tensor, Tensor]:
         y = evaluate(loc, scale, *rest)
         ctx.save_for_backward(scale, y)
         ctx.set_materialize_grads(False)
         ctx.half = half_width(low, high)
-        return image.in_numbers(y, low, high), y
+        return image(y, low, high), y
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:

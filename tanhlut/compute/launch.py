@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from tanhlut.compute import available, threads
-from tanhlut.file.packed import NO_TABLE, Packed
 from tanhlut.methods import COMPILED, Method
 from tanhlut.tracing import apart
 
 if TYPE_CHECKING:
+    from tanhlut.file.packed import Packed
     from tanhlut.file.table import ModeTable
 
 
@@ -42,21 +42,27 @@ def on_gpu(
     return gpu.mode(loc, scale, method, where, low, high, out)
 
 
-def on_cpu(
-    loc: Tensor, scale: Tensor, out: Tensor, low: float, high: float, table: Packed | None, method: Method
-) -> None:
-    """The cpu kernel on plain contiguous tensors of one shape and dtype, float32 or float64; `out` apart from them.
-
-    `table` is not needed for "exact".
-    """
-    table = NO_TABLE if table is None or method == "exact" else table
-    real, narrow = str(loc.dtype).removeprefix("torch."), not table.bounds.whole_plane
-    kernel = available.cpu_kernels().kernel(real, COMPILED.index(method), narrow)
-    threads.share(kernel.call, (loc, scale, out), low, high, table.address)
+def on_cpu(loc: Tensor, scale: Tensor, table: "Packed", method: Method) -> Tensor:
+    """The cpu kernel on plain contiguous tensors of one shape and dtype, float32 or float64."""
+    kernel, address = of_dtype(loc.dtype, table, method)
+    return _into_new(loc, scale, kernel, address)
 
 
-_OPERATOR = "tanhlut::mode_on_cpu"
-_kept: dict[str, Packed | None] = {}
+def of_dtype(dtype: torch.dtype, table: "Packed", method: Method) -> tuple[Any, int]:
+    """The cpu kernel for tensors of a dtype, and the address of what it reads."""
+    real, narrow = str(dtype).removeprefix("torch."), not table.bounds.whole_plane
+    return available.cpu_kernels().kernel(real, COMPILED.index(method), narrow).call, table.address
+
+
+def _into_new(loc: Tensor, scale: Tensor, kernel: Any, address: int) -> Tensor:
+    out = torch.empty_like(loc, memory_format=torch.contiguous_format)
+    threads.share(kernel, (loc, scale, out), -1.0, 1.0, address)
+    return out
+
+
+_NAME = "tanhlut::mode_on_cpu"
+_kept: "dict[str, Packed]" = {}
+_kernels: dict[tuple[torch.dtype, str, str], tuple[Any, int]] = {}  # and the address of what they read
 
 
 def kept(key: int | None, method: Method) -> str | None:
@@ -66,10 +72,12 @@ def kept(key: int | None, method: Method) -> str | None:
     """
     if method not in COMPILED or available.cpu_missing() is not None:
         return None
-    if method == "exact":
-        return ""
+    from tanhlut.file.packed import NO_TABLE
     from tanhlut.file.table import by_key
 
+    if method == "exact":
+        _kept[""] = NO_TABLE
+        return ""
     used = apart(lambda: by_key(key)).interpolated(method)
     if used.packed is None:
         return None
@@ -81,19 +89,24 @@ kept._dynamo_marked_constant = True  # type: ignore[attr-defined]  # see `genera
 
 
 # Not torch.library.custom_op, whose wrapper costs as much again as a lookup of one element.
-torch.library.define(_OPERATOR, "(Tensor loc, Tensor scale, str method, str table) -> Tensor")
+torch.library.define(_NAME, "(Tensor loc, Tensor scale, str method, str table) -> Tensor")
+operator: Any = torch.ops.tanhlut.mode_on_cpu.default
 
 
-@torch.library.impl(_OPERATOR, "CPU")
+@torch.library.impl(_NAME, "CPU")
 def _run(loc: Tensor, scale: Tensor, method: str, digest: str) -> Tensor:
-    if digest and digest not in _kept:
+    loc, scale = in_memory(loc), in_memory(scale)
+    return _into_new(loc, scale, *(_kernels.get((loc.dtype, method, digest)) or _prepared(loc.dtype, method, digest)))
+
+
+def _prepared(dtype: torch.dtype, method: str, digest: str) -> tuple[Any, int]:
+    if digest not in _kept:
         raise RuntimeError(f"a compiled graph wants a table that this process has not loaded ({digest}): compile again")
-    out = torch.empty(loc.shape, dtype=loc.dtype)
-    on_cpu(in_memory(loc), in_memory(scale), out, -1.0, 1.0, _kept.get(digest), cast(Method, method))
-    return out
+    found = _kernels[dtype, method, digest] = of_dtype(dtype, _kept[digest], cast(Method, method))
+    return found
 
 
-@torch.library.register_fake(_OPERATOR)  # type: ignore[untyped-decorator]
+@torch.library.register_fake(_NAME)  # type: ignore[untyped-decorator]
 def _shape(loc: Tensor, scale: Tensor, method: str, digest: str) -> Tensor:
     return torch.empty(loc.shape, dtype=loc.dtype, device=loc.device)
 
@@ -103,8 +116,8 @@ def _mapped(info: Any, in_dims: tuple[int | None, ...], loc: Tensor, scale: Tens
         tensor.expand(info.batch_size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
         for tensor, dim in zip((loc, scale), in_dims[:2], strict=True)
     ]
-    return torch.ops.tanhlut.mode_on_cpu.default(*tensors, *rest), 0
+    return operator(*tensors, *rest), 0
 
 
 if hasattr(torch.library, "register_vmap"):  # from torch 2.5 on; torch.compile of ours wants 2.7
-    torch.library.register_vmap(_OPERATOR, _mapped)
+    torch.library.register_vmap(_NAME, _mapped)

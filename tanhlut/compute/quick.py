@@ -8,7 +8,7 @@ What one tensor element costs (ns, AMD EPYC, torch.tanh being 780): empty_like 5
 shapes 110, negative views 90, gradients 80, tracing and transforms 100, the rest 500.
 """
 
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -19,8 +19,10 @@ from tanhlut.arrays import FLOATS
 from tanhlut.compute import available, launch, threads
 from tanhlut.compute.gate import fits, ordinary
 from tanhlut.file.packed import NO_TABLE
-from tanhlut.file.table import ModeTable
 from tanhlut.methods import COMPILED, Method
+
+if TYPE_CHECKING:
+    from tanhlut.file.table import ModeTable
 
 # What answers, by method and then by kind (a dtype of torch or NumPy, or float); filled as it is compiled. Likewise for
 # tables of narrower bounds.
@@ -35,7 +37,7 @@ _FITS_GPU = (torch.float16, torch.bfloat16, torch.float32)
 LOW, HIGH = -1.0, 1.0
 
 # A module's own names are found faster than another's attributes.
-_is_compiling, _empty_like, _full_like = torch.compiler.is_dynamo_compiling, torch.empty_like, torch.full_like
+_empty_like, _full_like = torch.empty_like, torch.full_like
 _ndarray, _empty_array, _many, _share = np.ndarray, np.empty, threads.THRESHOLD, threads.share
 
 _REALS: dict[Any, str] = {dtype: str(dtype).removeprefix("torch.") for dtype in FLOATS} | {float: "float64"}
@@ -45,13 +47,13 @@ _addresses: dict[str, int] = {}  # of what a method reads by default, once the b
 
 
 def quick(
-    loc: Any, scale: Any, low: Any, high: Any, method: str, table: ModeTable | None, backend: str, out: Any
+    loc: Any, scale: Any, low: Any, high: Any, method: str, table: "ModeTable | None", backend: str, out: Any
 ) -> Any:
-    """The mode from a compiled backend as `lookup.mode` gives it, or None where that must decide.
+    """The mode from a compiled backend as `lookup.mode` gives it, or None where that must decide; not in a graph.
 
     One function for all kinds, since each call that it would be divided into costs 70 ns.
     """
-    if _is_compiling() or ((low is not LOW or high is not HIGH) and not within_reach(low, high)):
+    if (low is not LOW or high is not HIGH) and not within_reach(low, high):
         return None
     kind, kernels = type(loc), _whole.get(method)
     if kernels is None:
@@ -149,7 +151,7 @@ def _any_arrays(loc: Any, scale: Any, low: float, high: float, out: Any, kernel:
 
 
 def _cuda(
-    loc: Tensor, scale: Tensor, low: float, high: float, method: Any, table: ModeTable | None, backend: str, out: Any
+    loc: Tensor, scale: Tensor, low: float, high: float, method: Any, table: "ModeTable | None", backend: str, out: Any
 ) -> Any:
     if (
         backend not in _ON_CUDA
@@ -171,6 +173,8 @@ def _load() -> bool:
     """Load the backend and the default table, once. False where it is missing, or now not to be asked."""
     if tracing.traced() or available.cpu_kernels() is None:
         return False
+    from tanhlut.file.table import ModeTable
+
     default = ModeTable.default()
     _addresses.update(exact=NO_TABLE.address, refined=default.start.address, bilinear=default.address)
     return True

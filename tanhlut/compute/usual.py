@@ -9,17 +9,14 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from tanhlut import tracing
-from tanhlut.affine import to_bounds
-from tanhlut.compute import image, launch
+from tanhlut.compute import image
 from tanhlut.compute.gate import in_plain_memory, observed
 from tanhlut.compute.implicit import Imaged, Plain
 from tanhlut.compute.quick import HIGH, LOW, quick, within_reach
-from tanhlut.file.table import ModeTable, key_of
+from tanhlut.file.table import ModeTable
 from tanhlut.methods import COMPILED, Method
 
-_INFINITY = float("inf")
-_is_compiling, _is_grad_enabled = torch.compiler.is_dynamo_compiling, torch.is_grad_enabled
+_is_grad_enabled = torch.is_grad_enabled
 _TENSORS = (Tensor, torch.nn.Parameter)
 _COMPUTED_IN = {
     torch.float16: torch.float32,
@@ -32,13 +29,11 @@ _COMPUTED_IN = {
 def usual(loc: Any, scale: Any, low: Any, high: Any, method: Method, table: ModeTable | None) -> Tensor | None:
     """The mode as `lookup.mode` gives it by the cpu kernel, or None where the general road must decide.
 
-    `backend` is "auto" or "cpu", and `out` is not given.
+    `backend` is "auto" or "cpu", `out` is not given, and torch is not compiling.
 
     Raises:
         RuntimeError, TypeError, ValueError: the general road must decide, too.
     """
-    if _is_compiling():
-        return _recorded(loc, scale, low, high, method, table) if tracing.compiling() else None
     if type(loc) not in _TENSORS or method not in COMPILED:
         return None
     given = loc.dtype
@@ -82,7 +77,7 @@ def _derived(
     if (low, high) == (LOW, HIGH):
         y = cast(Tensor, Plain.apply(loc, scale, _found, method, table))
     else:
-        y, _ = cast(tuple[Tensor, Tensor], Imaged.apply(loc, scale, _found, low, high, method, table))
+        y, _ = cast(tuple[Tensor, Tensor], Imaged.apply(loc, scale, _found, image.in_numbers, low, high, method, table))
     return y if given is dtype else y.to(given)
 
 
@@ -96,27 +91,3 @@ def _found(loc: Tensor, scale: Tensor, method: Method, table: ModeTable | None) 
 def _bare(x: Tensor) -> Tensor:
     """The numbers alone: no Parameter, none that derivatives are taken through, one behind the other."""
     return x if type(x) is Tensor and x.is_contiguous() else x.detach().contiguous()
-
-
-def _recorded(loc: Any, scale: Any, low: Any, high: Any, method: Method, table: ModeTable | None) -> Tensor | None:
-    """In a graph of torch.compile's: the operator, for tensors of one shape that want nothing else.
-
-    A graph asks at each call whether the functions and numbers that made it are still the same, so there are few here:
-    of a `ModeLookup` 47, by the general road 174 (torch 2.13).
-    """
-    if (
-        type(loc) is not Tensor
-        or type(scale) is not Tensor
-        or not (loc.is_cpu and scale.is_cpu)
-        or loc.dtype is not scale.dtype
-        or loc.dtype not in (torch.float32, torch.float64)
-        or loc.shape != scale.shape
-        or (torch.is_grad_enabled() and (loc.requires_grad or scale.requires_grad))
-        or not (type(low) is float and type(high) is float and -_INFINITY < low < high < _INFINITY)
-    ):
-        return None
-    digest = launch.kept(key_of(table), method)
-    if digest is None:
-        return None
-    y = cast(Tensor, torch.ops.tanhlut.mode_on_cpu.default(loc, scale, method, digest))
-    return y if (low, high) == (-1.0, 1.0) else to_bounds(y, low, high)

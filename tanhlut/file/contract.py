@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tanhlut.file import schema
-from tanhlut.file.axes import Bounds, delta_nodes
+from tanhlut.file.axes import delta_nodes
+from tanhlut.file.bounds import Bounds
 from tanhlut.file.schema import Certificate
 from tanhlut.methods import METHODS, NETWORK_METHODS
 

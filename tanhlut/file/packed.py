@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tanhlut.file.axes import WHOLE_PLANE, Bounds
+from tanhlut.file.bounds import WHOLE_PLANE, Bounds
 from tanhlut.formula import layout, plain
 from tanhlut.formula.layout import CELL_SHIFT, KEY_SHIFT, KEYS, REST_SHIFT, UNIT
 

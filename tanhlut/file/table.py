@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from tanhlut.errors import TableError, plain
 from tanhlut.file import reader, schema
-from tanhlut.file.axes import Bounds, delta_nodes
+from tanhlut.file.axes import delta_nodes
+from tanhlut.file.bounds import Bounds
 from tanhlut.file.contract import check_certificates, check_table
 from tanhlut.file.moments import Moments
 from tanhlut.file.network import Network

@@ -17,7 +17,7 @@ from tablegen.make.build import FINEST_TOLERANCE, ROUNDING, build
 from tablegen.verify import witness
 from tablegen.verify.prove import interpolation
 from tanhlut import ModeTable, certify, mode
-from tanhlut.file.axes import Bounds
+from tanhlut.file.bounds import Bounds
 from tanhlut.methods import EXACT_BOUND
 
 CUSP = 0.5**0.5

@@ -6,7 +6,8 @@ import pytest
 import points
 from conftest import table_named
 from tanhlut import ModeTable, mode
-from tanhlut.file.axes import WHOLE_PLANE, delta_nodes
+from tanhlut.file.axes import delta_nodes
+from tanhlut.file.bounds import WHOLE_PLANE
 from tanhlut.file.packed import Packed, pack, positions
 
 TABLES = ["default", "narrow", "coarse", "default start", "narrow start"]

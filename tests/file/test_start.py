@@ -13,7 +13,8 @@ import points
 from conftest import table_named
 from tablegen import store
 from tanhlut import ModeTable, mode
-from tanhlut.file.axes import WHOLE_PLANE, delta_nodes
+from tanhlut.file.axes import delta_nodes
+from tanhlut.file.bounds import WHOLE_PLANE
 from tanhlut.file.start import thinned
 
 Floats = NDArray[np.float64]

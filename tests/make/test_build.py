@@ -21,7 +21,8 @@ from tablegen.make import layout
 from tablegen.make.build import build, largest_error
 from tablegen.verify import witness
 from tanhlut import ModeTable, mode
-from tanhlut.file.axes import Bounds, delta_nodes
+from tanhlut.file.axes import delta_nodes
+from tanhlut.file.bounds import Bounds
 
 QUICK = ["--tol", "0.01", "--solver", "newton"]
 

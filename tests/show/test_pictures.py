@@ -12,7 +12,7 @@ from tablegen.show.report import describe
 from tablegen.show.words import bounds_in_words
 from tablegen.show.wrong_today import wrong_today_picture
 from tanhlut import ModeTable
-from tanhlut.file.axes import WHOLE_PLANE, Bounds
+from tanhlut.file.bounds import WHOLE_PLANE, Bounds
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

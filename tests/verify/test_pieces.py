@@ -15,7 +15,7 @@ from tablegen.verify.cells import exact_delta
 from tablegen.verify.pieces import Floats, Pieces
 from tanhlut import ModeTable
 from tanhlut.compute.grid import grid_of
-from tanhlut.file.axes import WHOLE_PLANE, Bounds
+from tanhlut.file.bounds import WHOLE_PLANE, Bounds
 from tanhlut.formula import tensors
 
 GOOD = premises.EAGER
