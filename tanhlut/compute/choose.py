@@ -69,7 +69,7 @@ def _refusal(loc: Tensor, scale: Tensor, method: Method, table: "ModeTable | Non
     return None
 
 
-def _readable(key: int, method: Method) -> bool:
+def _readable(key: str, method: Method) -> bool:
     from tanhlut.file.table import by_key
 
     return by_key(key).interpolated(method).packed is not None

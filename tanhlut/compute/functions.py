@@ -62,7 +62,7 @@ def moments_of(table: ModeTable | None) -> Moments:
     return found
 
 
-def numbers_of(key: int | None, device: torch.device, dtype: torch.dtype) -> Numbers:
+def numbers_of(key: str | None, device: torch.device, dtype: torch.dtype) -> Numbers:
     """The surrogates' numbers on a device; made once for each."""
     moments = moments_of(by_key(key))
 

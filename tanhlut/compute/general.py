@@ -67,7 +67,7 @@ def _evaluate(
     return launch.on_gpu(loc, scale, method, table)
 
 
-def _source(key: int | None, method: Method, dtype: torch.dtype, device: torch.device) -> Source:
+def _source(key: str | None, method: Method, dtype: torch.dtype, device: torch.device) -> Source:
     """What a method that needs anything computes from, of the table of that key."""
     table = by_key(key)
     if method not in NETWORK_METHODS:

@@ -65,7 +65,7 @@ _kept: "dict[str, Packed]" = {}
 _kernels: dict[tuple[torch.dtype, str, str], tuple[Any, int]] = {}  # and the address of what they read
 
 
-def kept(key: int | None, method: Method) -> str | None:
+def kept(key: str | None, method: Method) -> str | None:
     """The digest of the table that a method interpolates in, of that key, kept for graphs.
 
     None where no kernel serves: for another method, a table that none can read, or without llvmlite.

@@ -30,7 +30,7 @@ def recorded(loc: Any, scale: Any, low: Any, high: Any, method: Method, table: M
     return y if (low, high) == (-1.0, 1.0) else to_bounds(y, low, high)
 
 
-def _served(dtype: torch.dtype, other: torch.dtype, wanted: bool, method: Method, key: int | None) -> str | None:
+def _served(dtype: torch.dtype, other: torch.dtype, wanted: bool, method: Method, key: str | None) -> str | None:
     """The digest of the table that the operator reads, or None where it does not serve."""
     if dtype is not other or dtype not in (torch.float32, torch.float64) or exporting():
         return None

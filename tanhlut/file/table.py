@@ -31,7 +31,7 @@ from tanhlut.once import Once
 from tanhlut.tracing import apart
 
 _keys = count()
-_alive: "WeakValueDictionary[int, ModeTable]" = WeakValueDictionary()
+_alive: "WeakValueDictionary[str, ModeTable]" = WeakValueDictionary()
 
 
 class ModeTable:
@@ -49,7 +49,8 @@ class ModeTable:
         network: the distilled `Network` of method "mlp", or None.
         moments: the surrogates of mean, variance and entropy, or None.
         forms: its forms for one backend or another, each made once.
-        key: by which `by_key` finds it, as long as it lives. No other table of the process has it.
+        key: by which `by_key` finds it, as long as it lives. No other table of the process has it. (A text: dynamic
+            graphs make symbols of numbers.)
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class ModeTable:
         self.network: Network | None
         self.moments: Moments | None
         self.forms: Once
-        self.key: int
+        self.key: str
         self.__dict__.update(
             loc=loc,
             scale=scale,
@@ -93,7 +94,7 @@ class ModeTable:
             network=network,
             moments=moments,
             forms=Once(),
-            key=next(_keys),
+            key=str(next(_keys)),
         )
         _alive[self.key] = self
 
@@ -226,11 +227,11 @@ def _checked(found: reader.Contents) -> ModeTable:
     return table
 
 
-def key_of(table: ModeTable | None) -> int | None:
+def key_of(table: ModeTable | None) -> str | None:
     """What stands for a table where torch.compile wants a constant: up to torch 2.7 no object of a class is one."""
     return None if table is None else table.key
 
 
-def by_key(key: int | None) -> ModeTable:
+def by_key(key: str | None) -> ModeTable:
     """The table of a `key_of`; the shipped one for None."""
     return ModeTable.default() if key is None else _alive[key]
