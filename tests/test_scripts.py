@@ -125,3 +125,18 @@ def test_the_real_policies(script: str, options: str, said: list[str]) -> None:
     )
     assert run.returncode == 0, run.stderr
     assert all(word in run.stdout for word in said)
+
+
+@pytest.mark.slow
+def test_passes_are_found_in_machine_code() -> None:
+    """Every pass of every method, for each kind of processor; without llvm-mca it says so."""
+    run = subprocess.run([sys.executable, "scripts/cpu_budget"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if run.returncode == 3:
+        assert run.stdout.startswith("missing: ")
+        return
+    assert run.returncode == 0, run.stderr
+    passes: dict[str, list[int]] = {method: [] for method in ("bilinear", "refined", "exact")}
+    for line in run.stdout.splitlines():
+        if line.split()[0] in passes:
+            passes[line.split()[0]].append(line.count("+") + 1)
+    assert passes == {"bilinear": [5, 5, 5], "refined": [8, 8, 8], "exact": [7, 7, 7]}
