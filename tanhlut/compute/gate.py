@@ -14,7 +14,7 @@ from torch.autograd import forward_ad
 from tanhlut.tracing import pre_dispatched
 
 # A module's own names are found faster than another's attributes.
-_is_grad_enabled, _transform, _STRIDED = torch.is_grad_enabled, _functorch.peek_interpreter_stack, torch.strided
+_is_grad_enabled, _transform = torch.is_grad_enabled, _functorch.peek_interpreter_stack
 
 
 def ordinary(loc: Tensor, scale: Tensor) -> bool:
@@ -35,11 +35,6 @@ def ordinary(loc: Tensor, scale: Tensor) -> bool:
         or loc.is_neg()
         or scale.is_neg()
     )
-
-
-def in_plain_memory(x: Tensor) -> bool:
-    """Whether the CPU's memory has all of the numbers as they are."""
-    return x.is_cpu and x.layout is _STRIDED and not (x.is_neg() or x.is_nested or x._is_zerotensor())
 
 
 def observed() -> bool:

@@ -62,9 +62,9 @@ def quick(
         if not (kind is Tensor and type(scale) is float and scale >= 0.0 and ordinary(loc, loc)):
             return None
         scale = _full_like(loc, scale)
+    elif kind is Tensor and not ordinary(loc, scale):
+        return None
     if kind is Tensor:
-        if not ordinary(loc, scale):
-            return None
         if loc.shape != scale.shape:
             if loc.device != scale.device:
                 return None

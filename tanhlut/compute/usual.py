@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tanhlut.compute import image
-from tanhlut.compute.gate import in_plain_memory, observed
+from tanhlut.compute.gate import observed
 from tanhlut.compute.implicit import Imaged, Plain
 from tanhlut.compute.quick import HIGH, LOW, quick, within_reach
 from tanhlut.file.table import ModeTable
@@ -38,7 +38,7 @@ def usual(loc: Any, scale: Any, low: Any, high: Any, method: Method, table: Mode
         return None
     given = loc.dtype
     dtype = _COMPUTED_IN.get(given)
-    if dtype is None or observed() or not in_plain_memory(loc):
+    if dtype is None or observed() or not loc.is_cpu:
         return None
     if not within_reach(low, high):
         return _between(loc, scale, low, high, method, table) if given is dtype else None
@@ -46,7 +46,7 @@ def usual(loc: Any, scale: Any, low: Any, high: Any, method: Method, table: Mode
         if not scale >= 0.0:
             return None
         scale = torch.full_like(loc, scale)
-    elif type(scale) not in _TENSORS or scale.dtype is not given or not in_plain_memory(scale):
+    elif type(scale) not in _TENSORS or scale.dtype is not given or not scale.is_cpu:
         return None
     if _is_grad_enabled() and (loc.requires_grad or scale.requires_grad):
         return _derived(loc, scale, low, high, method, table, dtype)

@@ -7,7 +7,7 @@ import torch
 from test_cpu import AVX2, AVX512, NEON, every_target  # noqa: F401  # a fixture, for the whole module
 from torch import Tensor
 
-from tanhlut.compute import calls, cpu, machine
+from tanhlut.compute import calls, cpu, machine, vectors
 from tanhlut.compute.cpu_ops import TEXTS
 from tanhlut.compute.strips import Strips
 from tanhlut.methods import COMPILED
@@ -37,6 +37,18 @@ def test_all_are_read_and_rounded_as_torch_does(dtype: torch.dtype, n: int) -> N
         found, wanted = multiplied(every, other), (every.float() * other.float()).to(dtype)
         same = found.view(torch.int16) == wanted.view(torch.int16)
         assert (same | (found.isnan() & wanted.isnan())).all()
+
+
+def test_a_nan_of_any_bits_stays_one() -> None:
+    """Rounding the upper half of a NaN would carry into its sign and leave −0."""
+    _, kind, stored = TEXTS["bfloat16"]
+    strips = Strips(kind, 1, 1, stored=stored)
+    with strips.arrays() as (given, out), strips.each() as i:
+        out[i] = vectors.as_float(vectors.as_word(given[i]) | 0x7FFFFFFF, kind)
+    name = calls.on_addresses(strips.function, 4, "")
+    ones, found = torch.ones(37, dtype=torch.bfloat16), torch.zeros(37, dtype=torch.bfloat16)
+    calls.builtin(name, *machine.compiled(strips.module, name))(ones.data_ptr(), found.data_ptr(), 0, 37, 1)
+    assert found.isnan().all()
 
 
 @pytest.mark.parametrize("where", [AVX2, AVX512, NEON], ids=lambda where: where[1])

@@ -99,6 +99,12 @@ def test_bounds_of_each_dimension(dtype: torch.dtype, monkeypatch: pytest.Monkey
     for zero in (loc.detach(), -loc.detach()):  # signs of zero too, and a bound of 0
         found, wanted = both(partial(mode, zero, 0.5, low[:1] * 0.0, high[1:2]), monkeypatch)
         assert torch.equal(found.signbit(), wanted.signbit())
+    half = loc.detach().half()
+    found, wanted = (
+        mode(half, 0.5, low.half(), high.detach().half()),
+        mode(half.float(), 0.5, low.half().float(), high.detach().half().float()),
+    )
+    assert torch.equal(found.nan_to_num(9.0), wanted.half().nan_to_num(9.0))  # rounded once
     for bounds in ((low.half(), high), (low.half(), high.half()), (low, 4.0)):
         assert usual(loc.detach(), scale, bounds[0], bounds[1], "refined", None) is None
 
@@ -132,10 +138,15 @@ def test_derivatives(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_what_it_leaves_to_the_general_road(monkeypatch: pytest.MonkeyPatch) -> None:
     loc, scale = drawn()
     for given in (
-        (loc.to_sparse(), scale), (loc, scale.double()), (loc, -0.5), (loc, float("nan")), (loc, 1), (loc, True),
-        (loc.int(), 0.5), (loc.to("meta"), 0.5), (torch._neg_view(loc), scale[:1]), (loc.numpy(), scale.numpy()),
+        (loc, scale.double()), (loc, -0.5), (loc, float("nan")), (loc, 1), (loc, True), (loc.int(), 0.5),
+        (loc.to("meta"), 0.5), (torch._neg_view(loc), scale[:1]), (torch._neg_view(loc), 0.5),
+        (loc, torch._neg_view(scale)), (loc.numpy(), scale.numpy()),
     ):  # fmt: skip
         assert usual(given[0], given[1], -1.0, 1.0, "refined", None) is None
+    with pytest.raises(RuntimeError):
+        usual(loc.to_sparse(), scale, -1.0, 1.0, "refined", None)
+    with pytest.raises(TypeError, match="sparse"):
+        mode(loc.to_sparse(), scale)
     for bounds in ((1.0, -1.0), (0.0, float("inf")), (0, 1), (-1.0, float("nan"))):
         assert usual(loc, 0.5, bounds[0], bounds[1], "refined", None) is None
     assert usual(loc, 0.5, -1.0, 1.0, "mlp", None) is None
@@ -147,6 +158,15 @@ def test_what_it_leaves_to_the_general_road(monkeypatch: pytest.MonkeyPatch) -> 
     assert torch.equal(mode(half, 1e30), mode(half, torch.full_like(half, torch.inf)))
     found = torch.func.vmap(lambda a: mode(a, 0.5))(loc)  # seen by a transform
     assert torch.equal(found.nan_to_num(9.0), mode(loc, 0.5).nan_to_num(9.0))
+
+
+def test_a_view_that_negates_is_read_as_what_it_stands_for() -> None:
+    """Forward by the general road, backward by torch operations: kernels read memory as it is."""
+    loc, scale = (part[2:] for part in drawn())
+    plain, view = scale.clone().requires_grad_(), torch._neg_view(-scale).requires_grad_()
+    found, wanted = (torch.autograd.grad(mode(loc, x).sum(), x)[0] for x in (view, plain))
+    torch.testing.assert_close(found, wanted, rtol=1e-6, atol=0)
+    assert torch.equal(mode(torch._neg_view(-loc), 0.5), mode(loc, 0.5))
 
 
 def test_where_no_kernel_serves(monkeypatch: pytest.MonkeyPatch) -> None:
