@@ -17,7 +17,8 @@ import tanhlut
 from conftest import table_named
 from oracle import REFERENCE
 from tanhlut import ModeLookup, ModeTable, mode, pre_tanh_mode
-from tanhlut.compute import available, eager, quick, threads
+from tanhlut.arrays import FLOATS
+from tanhlut.compute import available, cpu, eager, quick, threads
 from tanhlut.methods import COMPILED, Method
 from test_lookup import bits
 
@@ -226,8 +227,22 @@ def test_backends_and_warmup() -> None:
     assert found["cpu"].available
     assert found["gpu"].available or "CUDA" in found["gpu"].reason or "Triton" in found["gpu"].reason
     seconds = tanhlut.warmup()
+    for method in COMPILED:
+        ready = {dtype for dtype in FLOATS if cpu.served(str(dtype).removeprefix("torch."))}
+        assert ready <= quick._whole[method].keys()
     assert set(seconds) == {name for name, backend in found.items() if backend.available}
     assert all(0 <= value < 300 for value in seconds.values())
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("shift", [1, 200, 299, 300])
+def test_an_array_that_overlaps_with_its_answer(dtype: Any, shift: int) -> None:
+    """What a strip has written is not what a later one was to read."""
+    memory = np.linspace(-2.0, 2.0, 600).astype(dtype)
+    loc, out, scale = memory[:300], memory[shift : shift + 300], np.full(300, 0.6, dtype)
+    expected = mode(loc.copy(), scale)
+    assert np.array_equal(mode(loc, scale, out=out), expected)
+    assert np.array_equal(out, expected)
 
 
 def test_threads_may_call_at_once() -> None:

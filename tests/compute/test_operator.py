@@ -89,6 +89,15 @@ def test_shapes_and_transforms() -> None:
     assert torch.equal(found, mode(loc, scale[0]))
 
 
+def test_two_dtypes() -> None:
+    """Promoted, as in eager code: a kernel reads one."""
+    loc, scale = drawn()
+    for given in ((loc, scale.double()), (loc.half(), scale)):
+        found, _ = recorded(mode, *given)
+        assert found.dtype == mode(*given).dtype
+        assert torch.equal(found, mode(*given))
+
+
 def test_a_named_backend() -> None:
     given = drawn()
     found, names = recorded(lambda a, b: mode(a, b, backend="cpu"), *given)
