@@ -31,3 +31,8 @@ EXACT_BOUND = 4.2e-7
 def compute_dtype(dtype: torch.dtype) -> torch.dtype:
     """The dtype of the arithmetic: float64 for itself, float32 for the rest."""
     return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+def name_of(dtype: torch.dtype) -> str:
+    """A dtype's name as the cpu kernels have it: "float16", "bfloat16", "float32" or "float64"."""
+    return str(dtype).removeprefix("torch.")

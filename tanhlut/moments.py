@@ -177,10 +177,7 @@ def _quick(
     name: str, loc: Any, scale: Any, low: Any, high: Any, table: ModeTable | None, backend: str, out: Any
 ) -> Tensor | None:
     """The short road: plain tensors that a kernel serves, straight to it; None for all else."""
-    try:
-        plain = _plain(loc, scale, low, high, backend)
-    except RuntimeError:  # the general road says what is wrong
-        return None
+    plain = _plain(loc, scale, low, high, backend)
     if plain is None:
         return None
     loc, scale = plain
@@ -196,10 +193,7 @@ def _all_by_kernels(
     loc: Any, scale: Any, low: Any, high: Any, method: str, table: ModeTable | None, backend: str
 ) -> Description | None:
     """All four by the kernels of the CPU, with the questions asked once."""
-    try:
-        plain = _plain(loc, scale, low, high, backend) if method == "surrogate" else None
-    except RuntimeError:
-        return None
+    plain = _plain(loc, scale, low, high, backend) if method == "surrogate" else None
     if plain is None or plain[0].is_cuda or plain[0].dtype not in (torch.float32, torch.float64):
         return None
     return Description(*functions.all_on_cpu(*plain, low, high, table))
@@ -211,14 +205,17 @@ def _plain(loc: Any, scale: Any, low: Any, high: Any, backend: str) -> tuple[Ten
         return None
     if type(loc) is not Tensor:
         return None
-    if type(scale) is float and scale >= 0.0 and ordinary(loc, loc):
-        scale = torch.full_like(loc, scale)
-    if type(scale) is not Tensor or not ordinary(loc, scale) or loc._is_zerotensor() or scale._is_zerotensor():
-        return None
-    if loc.shape != scale.shape:
-        if loc.device != scale.device:
+    try:
+        if type(scale) is float and scale >= 0.0 and ordinary(loc, loc):
+            scale = torch.full_like(loc, scale)
+        if type(scale) is not Tensor or not ordinary(loc, scale) or loc._is_zerotensor() or scale._is_zerotensor():
             return None
-        loc, scale = of_one_shape(loc, scale)
+        if loc.shape != scale.shape:
+            if loc.device != scale.device:
+                return None
+            loc, scale = of_one_shape(loc, scale)
+    except RuntimeError:  # a number beyond the dtype, shapes that do not broadcast: the general road says so
+        return None
     if loc.is_cpu:
         serves = backend in _ON_CPU and scale.is_cpu and loc.dtype in FLOATS and available.cpu_missing() is None
         serves = serves and (loc.dtype is not torch.float16 or available.cpu_kernels().served("float16"))

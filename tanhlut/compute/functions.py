@@ -20,6 +20,7 @@ from tanhlut.file.table import ModeTable, by_key, key_of
 from tanhlut.formula import surrogate
 from tanhlut.formula.functions import FUNCTIONS
 from tanhlut.formula.tensors import Numbers, of
+from tanhlut.methods import name_of
 from tanhlut.tracing import fake_mode, faked, jit_traced, traced, transformed
 
 NAMES = tuple(FUNCTIONS)
@@ -110,7 +111,7 @@ def kernel(name: str, dtype: torch.dtype) -> Any:
     """The compiled loop; the first call compiles it."""
     from tanhlut.compute import cpu_functions
 
-    return cpu_functions.compiled(name, str(dtype).removeprefix("torch."))
+    return cpu_functions.compiled(name, name_of(dtype))
 
 
 @cache

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from tanhlut.affine import to_bounds
 from tanhlut.compute import threads
+from tanhlut.methods import name_of
 
 
 def in_numbers(y: Tensor, low: float, high: float) -> Tensor:
@@ -15,7 +16,7 @@ def in_numbers(y: Tensor, low: float, high: float) -> Tensor:
     from tanhlut.compute import cpu_functions
 
     out = torch.empty_like(y)
-    threads.share(cpu_functions.image(_real(y)), (y, out), low, high)
+    threads.share(cpu_functions.image(name_of(y.dtype)), (y, out), low, high)
     return out
 
 
@@ -31,9 +32,5 @@ def in_tensors(y: Tensor, low: Tensor, high: Tensor) -> Tensor:
     from tanhlut.compute import cpu_functions
 
     out = torch.empty_like(y)
-    threads.share(cpu_functions.image_between(_real(y)), (y, below, above, out))
+    threads.share(cpu_functions.image_between(name_of(y.dtype)), (y, below, above, out))
     return out
-
-
-def _real(y: Tensor) -> str:
-    return str(y.dtype).removeprefix("torch.")

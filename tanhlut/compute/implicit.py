@@ -13,6 +13,7 @@ from tanhlut.affine import half_width
 from tanhlut.compute import available, threads
 from tanhlut.compute.gate import ordinary
 from tanhlut.formula import equation
+from tanhlut.methods import name_of
 
 _kernels: dict[torch.dtype, Any] = {}  # of the derivatives, each compiled when it is first wanted
 _is_compiling, _is_grad_enabled = torch.compiler.is_dynamo_compiling, torch.is_grad_enabled
@@ -135,5 +136,5 @@ def _prepared(dtype: torch.dtype) -> Any:
         return None
     from tanhlut.compute import cpu_functions
 
-    _kernels[dtype] = cpu_functions.slopes(str(dtype).removeprefix("torch."))
+    _kernels[dtype] = cpu_functions.slopes(name_of(dtype))
     return _kernels[dtype]

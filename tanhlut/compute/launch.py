@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from tanhlut.compute import available, threads
-from tanhlut.methods import COMPILED, Method
+from tanhlut.methods import COMPILED, Method, name_of
 from tanhlut.tracing import apart
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ def on_cpu(loc: Tensor, scale: Tensor, table: "Packed", method: Method) -> Tenso
 
 def of_dtype(dtype: torch.dtype, table: "Packed", method: Method) -> tuple[Any, int]:
     """The cpu kernel for tensors of a dtype, and the address of what it reads."""
-    real, narrow = str(dtype).removeprefix("torch."), not table.bounds.whole_plane
-    return available.cpu_kernels().kernel(real, COMPILED.index(method), narrow).call, table.address
+    narrow = not table.bounds.whole_plane
+    return available.cpu_kernels().kernel(name_of(dtype), COMPILED.index(method), narrow).call, table.address
 
 
 def _into_new(loc: Tensor, scale: Tensor, kernel: Any, address: int) -> Tensor:

@@ -19,7 +19,7 @@ from tanhlut.arrays import FLOATS
 from tanhlut.compute import available, launch, threads
 from tanhlut.compute.gate import fits, ordinary
 from tanhlut.file.packed import NO_TABLE
-from tanhlut.methods import COMPILED, Method
+from tanhlut.methods import COMPILED, Method, name_of
 
 if TYPE_CHECKING:
     from tanhlut.file.table import ModeTable
@@ -40,7 +40,7 @@ LOW, HIGH = -1.0, 1.0
 _empty_like, _full_like = torch.empty_like, torch.full_like
 _ndarray, _empty_array, _many, _share = np.ndarray, np.empty, threads.THRESHOLD, threads.share
 
-_REALS: dict[Any, str] = {dtype: str(dtype).removeprefix("torch.") for dtype in FLOATS} | {float: "float64"}
+_REALS: dict[Any, str] = {dtype: name_of(dtype) for dtype in FLOATS} | {float: "float64"}
 _OF_TENSORS = {np.dtype(_REALS[dtype]): dtype for dtype in FLOATS if dtype != torch.bfloat16}
 _REALS |= {dtype: dtype.name for dtype in _OF_TENSORS}  # NumPy has one object of each
 _addresses: dict[str, int] = {}  # of what a method reads by default, once the backend is loaded

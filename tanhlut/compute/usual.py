@@ -9,21 +9,16 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from tanhlut.arrays import FLOATS
 from tanhlut.compute import image
 from tanhlut.compute.gate import observed
 from tanhlut.compute.implicit import Imaged, Plain
 from tanhlut.compute.quick import HIGH, LOW, quick, within_reach
 from tanhlut.file.table import ModeTable
-from tanhlut.methods import COMPILED, Method
+from tanhlut.methods import COMPILED, Method, compute_dtype
 
 _is_grad_enabled = torch.is_grad_enabled
 _TENSORS = (Tensor, torch.nn.Parameter)
-_COMPUTED_IN = {
-    torch.float16: torch.float32,
-    torch.bfloat16: torch.float32,
-    torch.float32: torch.float32,
-    torch.float64: torch.float64,
-}
 
 
 def usual(loc: Any, scale: Any, low: Any, high: Any, method: Method, table: ModeTable | None) -> Tensor | None:
@@ -37,9 +32,9 @@ def usual(loc: Any, scale: Any, low: Any, high: Any, method: Method, table: Mode
     if type(loc) not in _TENSORS or method not in COMPILED:
         return None
     given = loc.dtype
-    dtype = _COMPUTED_IN.get(given)
-    if dtype is None or observed() or not loc.is_cpu:
+    if given not in FLOATS or observed() or not loc.is_cpu:
         return None
+    dtype = compute_dtype(given)
     if not within_reach(low, high):
         return _between(loc, scale, low, high, method, table) if given is dtype else None
     if type(scale) is float:

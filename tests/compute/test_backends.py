@@ -19,7 +19,7 @@ from oracle import REFERENCE
 from tanhlut import ModeLookup, ModeTable, mode, pre_tanh_mode
 from tanhlut.arrays import FLOATS
 from tanhlut.compute import available, cpu, eager, quick, threads
-from tanhlut.methods import COMPILED, Method
+from tanhlut.methods import COMPILED, Method, name_of
 from test_lookup import bits
 
 TABLES = ["default", "narrow", "coarse"]
@@ -228,7 +228,7 @@ def test_backends_and_warmup() -> None:
     assert found["gpu"].available or "CUDA" in found["gpu"].reason or "Triton" in found["gpu"].reason
     seconds = tanhlut.warmup()
     for method in COMPILED:
-        ready = {dtype for dtype in FLOATS if cpu.served(str(dtype).removeprefix("torch."))}
+        ready = {dtype for dtype in FLOATS if cpu.served(name_of(dtype))}
         assert ready <= quick._whole[method].keys()
     assert set(seconds) == {name for name, backend in found.items() if backend.available}
     assert all(0 <= value < 300 for value in seconds.values())

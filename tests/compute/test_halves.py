@@ -10,14 +10,14 @@ from torch import Tensor
 from tanhlut.compute import calls, cpu, machine, vectors
 from tanhlut.compute.cpu_ops import TEXTS
 from tanhlut.compute.strips import Strips
-from tanhlut.methods import COMPILED
+from tanhlut.methods import COMPILED, name_of
 
 HALVES = (torch.float16, torch.bfloat16)
 
 
 def multiplied(a: Tensor, b: Tensor) -> Tensor:
     """a·b by a kernel of our own: read, multiplied in float32, written."""
-    _, kind, stored = TEXTS[str(a.dtype).removeprefix("torch.")]
+    _, kind, stored = TEXTS[name_of(a.dtype)]
     strips = Strips(kind, 2, 1, stored=stored)
     with strips.arrays() as (left, right, product), strips.each() as i:
         product[i] = left[i] * right[i]
